@@ -1,0 +1,67 @@
+# make app   the user interface on http://localhost:8501 (PORT=... for another port)
+# make test  all tests
+# make lint  ruff and mypy
+#
+# Each one builds the environment in .venv first; when the requirements have not changed that takes no time.
+
+PYTHON ?= python3
+PORT ?= 8501
+TESTS ?=
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help app test lint browser clean
+
+BIN := .venv/bin
+# Lets `import infnet` and `python -m infnet` work from any folder.
+ON_PATH := $(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "infnet.pth").write_text("$(CURDIR)\n")'
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+
+help: ## list what there is
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | awk -F'|' '{printf "%-14s%s\n", $$1, $$2}'
+
+app: .venv/.app ## the user interface on http://localhost:8501
+	$(BIN)/streamlit run app/main.py --server.port $(PORT)
+
+test: .venv/.dev browser ## all tests; TESTS="tests/app -k slider" for some of them
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: .venv/.dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean: ## remove the environment and the caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+# Debian keeps venv in a package of its own: fetched where that is possible, named where it is not.
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "$(PYTHON): not Python 3.11 or newer; install one, or name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv; } || \
+	  { echo "$(PYTHON): no venv module; install it first: sudo apt-get install python3-venv" >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "$(PYTHON): could not make .venv; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/.app: requirements.txt | .venv/.python
+	@echo "Installing what the app needs into .venv (minutes the first time) ..."
+	@$(PIP) -r requirements.txt
+	@$(ON_PATH)
+	@touch $@
+
+.venv/.dev: requirements.txt requirements-dev.txt | .venv/.python
+	@echo "Installing what the tests need into .venv (minutes the first time) ..."
+	@$(PIP) -r requirements-dev.txt
+	@$(ON_PATH)
+	@touch .venv/.app $@
+
+# The browser tests drive Debian's Chromium; without one they are skipped and everything else runs.
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	  if command -v $$name >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium for the browser tests ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
+	    >/dev/null && exit 0; fi; \
+	echo "No Chromium found: the browser tests are skipped. To run them: sudo apt-get install chromium"

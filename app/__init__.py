@@ -1,0 +1,1 @@
+"""The user interface: arranges widgets, computes nothing."""

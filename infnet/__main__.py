@@ -1,0 +1,139 @@
+"""Command line: `python -m infnet segment PATH --out DIR`, `python -m infnet info`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infnet.errors import InfNetError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status, 2 after one line on bad input."""
+    parser = argparse.ArgumentParser(
+        prog="infnet", description="COVID-19 lung infection in chest CT. Research use only."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    one = commands.add_parser("segment", help="segment a study: DICOM file, folder or zip, NIfTI, or pictures")
+    one.add_argument("paths", nargs="+", metavar="PATH")
+    one.add_argument("--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json")
+    one.add_argument("--series", help="which series, where there are several")
+    one.add_argument("--model", help="infection model of the registry (see `info`)")
+    one.add_argument("--threshold", type=float, help="infection probability from which a pixel counts as lesion")
+    one.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
+    one.add_argument("--device", help="cpu, cuda, cuda:1 or mps; chosen automatically when not given")
+    one.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
+    one.add_argument("--profile", action="store_true", help="print wall time and peak memory")
+    one.set_defaults(run=segment_command)
+
+    info = commands.add_parser("info", help="versions, devices and the models that are shipped")
+    info.set_defaults(run=info_command)
+
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except InfNetError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def segment_command(options: argparse.Namespace) -> None:
+    import infnet
+    from infnet.export import write_all
+    from infnet.statistics import measure
+
+    if options.out.exists() and not options.out.is_dir():
+        raise InfNetError(f"{options.out}: is a file; give a folder for --out")
+    begun = time.perf_counter()
+    study = infnet.read(options.paths, series=options.series)
+    if options.mm_per_pixel is not None:
+        if study.affine is not None:
+            raise InfNetError(f"{study.name}: has its own geometry; leave out --mm-per-pixel")
+        study = study.with_spacing(options.mm_per_pixel, options.mm_per_pixel)
+    was_read = time.perf_counter()
+    engines = infnet.load_engines(options.model, options.device)
+    if options.threshold is not None:
+        engines = engines.with_threshold(options.threshold)
+    with _progress(study.name) as progress:
+        result = infnet.segment(study, engines, progress=progress)
+    segmented = time.perf_counter()
+    statistics = measure(study, result)
+    files = write_all(options.out, study, result, statistics, overlays=not options.no_overlay)
+    written = time.perf_counter()
+
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    summary = statistics.summary()
+    lesion, lung = summary["lesion_volume_ml"], summary["lung_volume_ml"]
+    share = summary["involvement_percent"]
+    volumes = f"lesion {lesion:.1f} ml of lung {lung:.0f} ml, " if lesion is not None and lung is not None else ""
+    involvement = "no lung found" if share is None else f"involvement {share:.1f} %"
+    print(f"{study.name}: {volumes}{involvement}; {len(files)} files in {options.out}")
+    if options.profile:
+        slices = len(study.pixels)
+        total = written - begun
+        print(
+            f"wall time {total:.1f} s ({total / slices:.2f} s a slice, {slices} slices): "
+            f"read {was_read - begun:.1f} s, segment {segmented - was_read:.1f} s, "
+            f"measure and write {written - segmented:.1f} s"
+        )
+        print(f"peak memory {_peak_gib():.2f} GiB")
+
+
+def _peak_gib() -> float:
+    """Largest resident memory of this process plus that of its largest child, GiB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return (
+        sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        * unit
+        / 2**30
+    )
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal; quiet otherwise."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def info_command(options: argparse.Namespace) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from infnet import __version__, weights
+
+    print(f"infnet {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} CPU cores")
+    for package in ("torch", "timm", "pydicom", "nibabel", "streamlit"):
+        try:
+            print(f"  {package} {version(package)}")
+        except PackageNotFoundError:
+            print(f"  {package} is not installed")
+    print(f"weights in {weights.folder()}")
+    for entry in weights.registry().values():
+        path = weights.folder() / entry.file
+        state = f"{path.stat().st_size / 1e6:.0f} MB" if path.exists() else "MISSING"
+        print(f"  {entry.name}: {entry.role}, {entry.network}, {state}, sha256 {entry.sha256[:12]}")
+        print(f"    {entry.description}")
+    print("Research use only; not for clinical decisions.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

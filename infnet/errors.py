@@ -1,0 +1,27 @@
+"""Errors a user can act on. Each message reads `<what>: <reason>; <what to do>`."""
+
+from __future__ import annotations
+
+
+class InfNetError(Exception):
+    """Base of every error that the user, not a programmer, can mend."""
+
+
+class ReadError(InfNetError):
+    """A file cannot be used as a chest CT."""
+
+
+class GeometryError(InfNetError):
+    """Millimetres were asked of an image that has none, or a shape does not fit."""
+
+
+class WeightsError(InfNetError):
+    """Weights are missing, damaged, or do not belong to the network."""
+
+
+class SeveralSeriesError(ReadError):
+    """More than one series was found; `series` lists them, best first, so that the caller can choose one by its key."""
+
+    def __init__(self, message: str, series: tuple = ()) -> None:
+        super().__init__(message)
+        self.series = series

@@ -1,0 +1,117 @@
+"""Write a result to a folder: masks, probability, overlays, table and summary."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.errors import InfNetError
+from infnet.export.nifti import write_nifti
+from infnet.export.png import probability_levels, write_png, write_stack
+from infnet.export.table import summary, write_csv, write_json
+from infnet.overlay import display, overlay, upright
+from infnet.statistics import Statistics
+from infnet.study import PICTURE, Segmentation, Study
+
+__all__ = ["is_picture", "overlay_images", "write_all", "write_nifti", "write_png"]
+
+SUMMARY = "summary.json"
+OURS = re.compile(
+    r"(mask|lungs|probability)(_\d{3,})?\.(png|nii\.gz)|overlay/slice_\d{3,}\.png|statistics\.csv|summary\.json"
+)
+
+
+def is_picture(study: Study) -> bool:
+    """Whether the study came as loose pictures, whose masks are pictures too, even with mm per pixel given."""
+    return study.affine is None or study.source.get("format") == PICTURE
+
+
+def write_all(
+    folder: str | Path, study: Study, result: Segmentation, statistics: Statistics, overlays: bool = True
+) -> list[Path]:
+    """Write everything the command line promises into `folder`; the paths written.
+
+    mask, lungs, probability as .nii.gz on the source grid, or as .png (0/1/2; 16-bit probability) for loose pictures;
+    overlay/slice_NNN.png, statistics.csv, summary.json. All or nothing: a failure leaves `folder` as it was. Other
+    files in it stay; those of an earlier run that this one does not write again are removed.
+    Raises InfNetError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InfNetError(f"{folder}: is a file; give a folder to write to")
+    try:
+        fresh = not folder.exists()
+        if fresh:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside a new folder, inside an existing one: that one's parent may be closed to us, as in a container.
+        staging = Path(tempfile.mkdtemp(prefix=".infnet-", dir=folder.parent if fresh else folder))
+        try:
+            names = _write(staging, study, result, statistics, overlays)
+            if fresh:
+                os.chmod(staging, 0o755)
+                staging.rename(folder)
+            else:
+                _move(staging, folder, names)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise InfNetError(
+            f"{folder}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from error
+    return [folder / name for name in names]
+
+
+def _write(staging: Path, study: Study, result: Segmentation, statistics: Statistics, overlays: bool) -> list[str]:
+    """Write every file under `staging`; their names in it."""
+    volumes: dict[str, NDArray] = {"mask": result.labels, "lungs": result.lungs, "probability": result.probability}
+    written: list[Path] = []
+    for name, volume in volumes.items():
+        if is_picture(study) or study.affine is None:
+            levels = probability_levels(result.probability) if name == "probability" else volume
+            written += write_stack(staging, name, levels)
+        else:
+            written.append(write_nifti(staging / f"{name}.nii.gz", volume, study.affine))
+    if overlays:
+        (staging / "overlay").mkdir()
+        for index, image in overlay_images(study, result):
+            written.append(write_png(staging / "overlay" / f"slice_{index:03d}.png", image))
+    written.append(write_csv(staging / "statistics.csv", statistics))
+    written.append(write_json(staging / SUMMARY, summary(study, result, statistics)))
+    return [path.relative_to(staging).as_posix() for path in written]
+
+
+def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield (index, RGB uint8 picture) of each upright slice with lung or lesion, or of the only slice.
+
+    The index is the slice's in the source grid, as in the table; where the upright slices cut across the source's,
+    it is the upright one.
+    """
+    turn = upright(study)
+    labels, lungs = turn.apply(result.labels), turn.apply(result.lungs)
+    along_source = turn.axes[0] == 0
+    for k in range(len(labels)):
+        if len(labels) > 1 and not (labels[k].any() or lungs[k].any()):
+            continue
+        picture = overlay(display(study, k), labels[k], lungs=lungs[k])
+        yield len(labels) - 1 - k if along_source and turn.flips[0] else k, picture
+
+
+def _move(staging: Path, folder: Path, names: list[str]) -> None:
+    """Move finished files into an existing folder, and remove what an earlier run left under our names."""
+    stale: list[Path] = []
+    if (folder / SUMMARY).exists():
+        found = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
+        earlier = {path.relative_to(folder).as_posix(): path for path in found}
+        stale = [path for name, path in earlier.items() if OURS.fullmatch(name) and name not in names]
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        os.replace(staging / name, folder / name)
+    for path in stale:
+        path.unlink()

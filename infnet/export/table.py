@@ -1,0 +1,72 @@
+"""Write the numbers: one CSV row per slice, and one JSON summary of the study."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from infnet.statistics import Statistics
+from infnet.study import Segmentation, Study
+
+DECIMALS = 4  # in the CSV; the summary keeps every digit
+SOURCE_FACTS = ("format", "modality", "transfer_syntax")  # an allow list: nothing that could name a patient
+
+
+def write_csv(path: str | Path, statistics: Statistics) -> Path:
+    """One row per slice of the source grid; an empty cell where there is no geometry or no lung."""
+    rows = statistics.rows()
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: round(v, DECIMALS) if isinstance(v, float) else v for k, v in row.items()})
+    return Path(path)
+
+
+def summary(study: Study, result: Segmentation, statistics: Statistics) -> dict[str, Any]:
+    """All numbers, and what they rest on: study, grid, warnings, provenance. JSON-ready, never a patient's name."""
+    warnings = list(dict.fromkeys((*study.warnings, *result.warnings)))
+    return plain({
+        **statistics.summary(),
+        "study": study.name,
+        "shape": study.pixels.shape,
+        "spacing_mm": study.spacing if study.affine is not None else None,
+        "is_hu": study.is_hu,
+        "volumetric": study.volumetric,
+        "source": {key: study.source[key] for key in SOURCE_FACTS if key in study.source},
+        "warnings": warnings,
+        "provenance": result.provenance,
+        "note": "Not for clinical use.",
+    })
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
+    """Sorted keys, null for what is unknown, never NaN."""
+    text = json.dumps(plain(values), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    Path(path).write_text(text + "\n", encoding="utf-8", newline="\n")
+    return Path(path)
+
+
+def plain(value: Any) -> Any:
+    """`value` in JSON's own types: arrays as lists, NaN and infinity as None, anything unknown by its text."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    return str(value)

@@ -1,0 +1,138 @@
+"""Lung masks, right and left, with consolidated lung inside.
+
+A small network marks lung on each upright slice; geometry then drops what is not lung and parts right from left.
+Upright slices: patient's right at the left of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.graph import route_through_array
+
+from infnet.preprocess import resize
+from infnet.study import LEFT, RIGHT
+
+BODY_GREY = 110  # about -550 HU in the convention
+AIR_HU = -930  # the median of a trachea or of bowel gas lies below, that of lung above unless it is destroyed
+LARGEST_AIRWAY_MM2 = 900.0
+SMALLEST_SHARE = 0.02  # pieces below this share of the largest are not lung
+BATCH = 8
+
+
+def mark(
+    grey: NDArray[np.uint8],
+    engine: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    size: int,
+    threshold: float = 0.5,
+) -> Iterator[NDArray[np.bool_]]:
+    """Raw lung masks (row, column), one per slice of `grey` (slice, row, column) in the convention's window."""
+    for start in range(0, len(grey), BATCH):
+        part = grey[start : start + BATCH]
+        batch = np.stack([resize(s, (size, size)) for s in part])[:, None]
+        for probability in engine(batch.astype(np.float32) / np.float32(255))[:, 0]:
+            yield resize(probability, grey.shape[1:]) >= threshold
+
+
+def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
+    """Drop pieces that are not lung and fill holes; (slice, row, column).
+
+    In a volume a piece is a body in three dimensions, otherwise one in its slice.
+    """
+    across = ndimage.generate_binary_structure(3, 1)
+    if not volumetric:
+        across[[0, 2]] = False
+    labels, count = ndimage.label(mask, across)
+    if not count:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    if volumetric:
+        keep = sizes >= SMALLEST_SHARE * sizes.max()
+    else:
+        keep = np.zeros(count + 1, bool)
+        for plane in labels:
+            here = np.unique(plane)
+            keep[here] = sizes[here] >= SMALLEST_SHARE * sizes[here].max(initial=1)
+    keep[0] = False
+    kept = keep[labels]
+    for plane in kept:
+        ndimage.binary_fill_holes(plane, output=plane)
+    return kept
+
+
+def drop_air(mask: NDArray[np.bool_], hu: NDArray, pixel_area_mm2: float) -> NDArray[np.bool_]:
+    """Drop the trachea and bowel gas: pieces of a slice up to 900 mm2 that hold air, not lung. (slice, row, column)."""
+    kept = mask.copy()
+    for plane, values, out in zip(mask, hu, kept, strict=True):
+        labels, count = ndimage.label(plane)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1) * pixel_area_mm2
+        for number, where in enumerate(ndimage.find_objects(labels), start=1):
+            if sizes[number] <= LARGEST_AIRWAY_MM2:
+                piece = labels[where] == number
+                if np.median(values[where][piece]) < AIR_HU:
+                    out[where] &= ~piece
+    return kept
+
+
+def _body(grey: NDArray[np.uint8]) -> tuple[float, float]:
+    """Middle column and width of the body on a slice; of the whole picture where no body is seen."""
+    labels, count = ndimage.label(grey > BODY_GREY)
+    if not count:
+        return grey.shape[1] / 2, float(grey.shape[1])
+    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    columns = np.flatnonzero((labels == largest).any(0))
+    return (columns[0] + columns[-1] + 1) / 2, float(columns[-1] + 1 - columns[0])
+
+
+def _gap(columns: NDArray[np.int64], middle: float, width: float) -> int:
+    """The column nearest the middle of the body, within 15 % of its width, that holds the least lung."""
+    low, high = max(int(middle - 0.15 * width), 0), min(int(middle + 0.15 * width) + 1, len(columns))
+    near = np.flatnonzero(columns[low:high] == columns[low:high].min()) + low
+    return int(near[np.argmin(np.abs(near - middle))])
+
+
+def _seam(piece: NDArray[np.bool_], middle: int) -> NDArray[np.bool_]:
+    """True left of the cheapest top-to-bottom cut near column `middle` through two lungs that touch."""
+    columns = piece.shape[1]
+    reach = max(columns // 8, 2)
+    low, high = max(middle - reach, 0), min(middle + reach + 1, columns)
+    band = piece[:, low:high]
+    cost = np.where(band, 1.0, 0.02) + 0.002 * np.abs(np.arange(low, high) - middle)
+    start = (0, middle - low)
+    path, _ = route_through_array(cost, start, (len(band) - 1, middle - low), fully_connected=True)
+    cut = np.full(len(piece), middle)
+    for row, column in path:
+        cut[row] = column + low
+    return np.arange(columns)[None] < cut[:, None]
+
+
+def part(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bool) -> NDArray[np.uint8]:
+    """Upright lung mask (slice, row, column) -> 0 none, 1 right, 2 left; `grey` shows the same slices.
+
+    A piece belongs to the side of the body's midline on which most of it lies, so a lone lung keeps its side; lungs
+    that touch are cut where they are thinnest. In a volume all slices share one midline, otherwise each has its own.
+    """
+    sides = np.zeros(mask.shape, np.uint8)
+    bodies = np.array([_body(plane) for plane in grey])
+    columns = mask.sum(1)
+    if volumetric:
+        bodies[:] = np.median(bodies, axis=0)
+        columns[:] = columns.sum(0)
+    for plane, profile, (centre, width), out in zip(mask, columns, bodies, sides, strict=True):
+        middle = _gap(profile, centre, width)
+        labels, count = ndimage.label(plane)
+        for number in range(1, count + 1):
+            piece = labels == number
+            across = np.flatnonzero(piece.any(0))
+            on_right = piece[:, :middle].sum() / piece.sum()  # the patient's right
+            if 0.15 < on_right < 0.85 and across[-1] - across[0] > width / 2:
+                left_of_cut = _seam(piece, middle)
+                out[piece & left_of_cut] = RIGHT
+                out[piece & ~left_of_cut] = LEFT
+            else:
+                out[piece] = RIGHT if on_right >= 0.5 else LEFT
+    return sides

@@ -1,0 +1,174 @@
+"""Inf-Net (Fan et al., IEEE TMI 39(8), 2020): find the region coarsely, then draw its boundary.
+
+    x ── Res2Net-50 ── f1 ── f2 ──────────── edge attention ── e_att ── edge
+                              └─ f3 ─ f4 ─ f5
+                                 └────┴────┴── partial decoder ── S_g
+    S_g ── reverse attention on f5 ── S_5 ── on f4 ── S_4 ── on f3 ── S_3 = the prediction
+
+Sizes at the right of the lines are those of a 352 x 352 input.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class InfNetOutput(NamedTuple):
+    """Logits, each (N, 1, H, W) at the size of the input; `s3` is the prediction."""
+
+    s3: Tensor
+    s4: Tensor
+    s5: Tensor
+    s_g: Tensor
+    edge: Tensor
+
+
+def resize(x: Tensor, size: torch.Size | tuple[int, int], align_corners: bool = False) -> Tensor:
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+class ConvUnit(nn.Module):
+    """Convolution without bias, then batch norm; "conv" in the paper's figures. No ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int] = 1, dilation: int = 1) -> None:
+        super().__init__()
+        rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = (rows // 2 * dilation, columns // 2 * dilation)
+        self.conv = nn.Conv2d(inputs, outputs, (rows, columns), padding=padding, dilation=dilation, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(x))
+
+
+class ReceptiveFieldBlock(nn.Module):
+    """Four branches that look 1, 7, 11 and 15 pixels and more around, joined, plus a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int = 32) -> None:
+        super().__init__()
+        self.branch0 = nn.Sequential(ConvUnit(inputs, outputs))
+        self.branch1 = self._branch(inputs, outputs, 3)
+        self.branch2 = self._branch(inputs, outputs, 5)
+        self.branch3 = self._branch(inputs, outputs, 7)
+        self.conv_cat = ConvUnit(4 * outputs, outputs, 3)
+        self.conv_res = ConvUnit(inputs, outputs)
+
+    @staticmethod
+    def _branch(inputs: int, outputs: int, k: int) -> nn.Sequential:
+        return nn.Sequential(
+            ConvUnit(inputs, outputs),
+            ConvUnit(outputs, outputs, (1, k)),
+            ConvUnit(outputs, outputs, (k, 1)),
+            ConvUnit(outputs, outputs, 3, dilation=k),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branches = [branch(x) for branch in (self.branch0, self.branch1, self.branch2, self.branch3)]
+        return F.relu(self.conv_cat(torch.cat(branches, 1)) + self.conv_res(x))
+
+
+class PartialDecoder(nn.Module):
+    """p_d: each level times the upsampled deeper ones, then joined upward, to one coarse map S_g."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.conv_upsample1 = ConvUnit(width, width, 3)
+        self.conv_upsample2 = ConvUnit(width, width, 3)
+        self.conv_upsample3 = ConvUnit(width, width, 3)
+        self.conv_upsample4 = ConvUnit(width, width, 3)
+        self.conv_upsample5 = ConvUnit(2 * width, 2 * width, 3)
+        self.conv_concat2 = ConvUnit(2 * width, 2 * width, 3)
+        self.conv_concat3 = ConvUnit(3 * width, 3 * width, 3)
+        self.conv4 = ConvUnit(3 * width, 3 * width, 3)
+        self.conv5 = nn.Conv2d(3 * width, 1, 1)
+
+    def forward(self, r3: Tensor, r4: Tensor, r5: Tensor) -> Tensor:
+        def up(x: Tensor, like: Tensor) -> Tensor:
+            return resize(x, like.shape[-2:], align_corners=True)
+
+        up5 = up(r5, r4)
+        p4 = self.conv_upsample1(up5) * r4                                                     # 32 x 22
+        p3 = self.conv_upsample2(up(up5, r3)) * self.conv_upsample3(up(r4, r3)) * r3           # 32 x 44
+        q4 = self.conv_concat2(torch.cat((p4, self.conv_upsample4(up5)), 1))                   # 64 x 22
+        q3 = self.conv_concat3(torch.cat((p3, self.conv_upsample5(up(q4, r3))), 1))            # 96 x 44
+        return self.conv5(self.conv4(q3))                                                      # 1 x 44
+
+
+class EdgeAttention(nn.Module):
+    """f2 -> e_att, the feature that knows boundaries, and the edge map that teaches it (Eq. 1)."""
+
+    def __init__(self, inputs: int = 256, width: int = 64) -> None:
+        super().__init__()
+        self.conv1 = ConvUnit(inputs, width)
+        self.conv2 = ConvUnit(width, width, 3)
+        self.conv3 = ConvUnit(width, width, 3)
+        self.conv4 = ConvUnit(width, 1, 3)
+
+    def forward(self, f2: Tensor) -> tuple[Tensor, Tensor]:
+        e_att = self.conv3(self.conv2(self.conv1(f2)))
+        return e_att, self.conv4(e_att)
+
+
+class ReverseAttention(nn.Module):
+    """Look where the deeper map S does not: R = C(f * (1 - sigmoid S), e_att), then S' = head(R) + S (Eq. 2, 3)."""
+
+    def __init__(
+        self, inputs: int, width: int, kernel: int, refinements: int, head_kernel: int, edge: int = 64
+    ) -> None:
+        super().__init__()
+        self.reduce = ConvUnit(inputs, width)
+        widths = [width + edge] + [width] * refinements
+        self.refine = nn.ModuleList(ConvUnit(a, width, kernel) for a in widths[:-1])
+        self.head = ConvUnit(width, 1, head_kernel)
+
+    def forward(self, f: Tensor, deeper: Tensor, e_att: Tensor) -> Tensor:
+        size = f.shape[-2:]
+        deeper = resize(deeper, size)
+        attention = 1 - torch.sigmoid(deeper)
+        r = torch.cat((self.reduce(f * attention), resize(e_att, size)), 1)
+        for unit in self.refine:
+            r = F.relu(unit(r))
+        return self.head(r) + deeper
+
+
+class InfNet(nn.Module):
+    """Inf-Net. Input (N, 3, H, W), ImageNet-normalised grey; H and W multiples of 32, 352 as published.
+
+    Returns `InfNetOutput`, logits at input size; sigmoid of `s3` is the infection probability.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone: Any = timm.create_model("res2net50d", pretrained=False, num_classes=0)
+        self.rfb3 = ReceptiveFieldBlock(512)
+        self.rfb4 = ReceptiveFieldBlock(1024)
+        self.rfb5 = ReceptiveFieldBlock(2048)
+        self.partial_decoder = PartialDecoder()
+        self.edge_attention = EdgeAttention()
+        self.ra5 = ReverseAttention(2048, 256, kernel=5, refinements=3, head_kernel=1)
+        self.ra4 = ReverseAttention(1024, 64, kernel=3, refinements=2, head_kernel=3)
+        self.ra3 = ReverseAttention(512, 64, kernel=3, refinements=2, head_kernel=3)
+
+    def forward(self, x: Tensor) -> InfNetOutput:
+        if x.shape[-2] % 32 or x.shape[-1] % 32:
+            raise ValueError(f"Inf-Net takes sides that are multiples of 32, not {tuple(x.shape[-2:])}")
+        net = self.backbone
+        f1 = net.maxpool(net.act1(net.bn1(net.conv1(x))))                              # 64 x 88
+        f2 = net.layer1(f1)                                                            # 256 x 88
+        f3 = net.layer2(f2)                                                            # 512 x 44
+        f4 = net.layer3(f3)                                                            # 1024 x 22
+        f5 = net.layer4(f4)                                                            # 2048 x 11
+
+        e_att, edge = self.edge_attention(f2)                                          # 64 x 88, 1 x 88
+        s_g = self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))        # 1 x 44
+        s5 = self.ra5(f5, s_g, e_att)                                                  # 1 x 11
+        s4 = self.ra4(f4, s5, e_att)                                                   # 1 x 22
+        s3 = self.ra3(f3, s4, e_att)                                                   # 1 x 44
+
+        size = x.shape[-2:]
+        return InfNetOutput(*(resize(s, size) for s in (s3, s4, s5, s_g, edge)))

@@ -1,0 +1,201 @@
+"""segment(): the only place that knows the order of things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet import __version__, lungs, weights
+from infnet.engine import Engine, TorchEngine
+from infnet.errors import InfNetError, WeightsError
+from infnet.preprocess import (
+    WINDOW,
+    Box,
+    Orientation,
+    crop,
+    lung_box,
+    normalise,
+    resize,
+    restore,
+    window_grey,
+    window_hu,
+)
+from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
+from infnet.weights import Entry
+
+BATCH = 4
+SMALLEST_BOX = 0.2  # of the slice's side: an apex is not blown up further than this
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An engine and what it runs."""
+
+    engine: Engine
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The three networks in their order: find the lungs, find infection in them, split it by class.
+
+    `threshold`: infection probability from which a pixel counts as lesion.
+    """
+
+    lungs: Model
+    infection: Model
+    classes: Model
+    threshold: float
+
+    def with_threshold(self, threshold: float) -> Engines:
+        if not 0 < threshold < 1:
+            raise InfNetError(f"threshold {threshold}: must lie between 0 and 1; give such a number")
+        return replace(self, threshold=threshold)
+
+
+@lru_cache(maxsize=2)
+def load_engines(infection: str | None = None, device: str | None = None) -> Engines:
+    """The shipped networks, verified, built and kept. `infection`: a registry name; `device`: cpu, cuda:1, mps ..."""
+
+    def model(name: str) -> Model:
+        network, entry = weights.load(name)
+        return Model(TorchEngine(network, device), entry)
+
+    name = infection or weights.default("infection")
+    if weights.find(name).role != "infection":
+        names = ", ".join(n for n, e in weights.registry().items() if e.role == "infection")
+        raise WeightsError(f"{name}: does not find infection; choose one of {names}")
+    found = model(name)
+    return Engines(model(weights.default("lungs")), found, model(weights.default("classes")), found.entry.threshold)
+
+
+def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Upright slices of a study in the grey of the convention, and what had to be guessed."""
+    volume = Orientation.of(study.affine).apply(study.pixels)
+    if study.is_hu:
+        return np.stack([window_hu(s) for s in volume]), ()
+    if volume.dtype != np.uint8:
+        low, high = float(volume.min()), float(volume.max())
+        scale = 255 / (high - low) if high > low else 0.0
+        volume = np.stack([((s.astype(np.float32) - low) * scale).astype(np.uint8) for s in volume])
+    greys, scales = zip(*(window_grey(s) for s in volume), strict=True)
+    guessed = sum(not s.lung_window for s in scales)
+    if guessed:
+        return np.stack(greys), (
+            f"{guessed} of {len(greys)} slices span more than a lung window: HU were estimated by air and soft tissue.",
+        )
+    return np.stack(greys), ("The grey values were taken as a lung window as they are.",)
+
+
+def segment(study: Study, engines: Engines | None = None, *, progress: Progress | None = None) -> Segmentation:
+    """Find the lungs, the infection in them, and its classes; all on the grid of `study`.
+
+    `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `progress(done, total)`
+    is called after every batch of slices. Touches no file. Raises InfNetError where weights are missing or damaged.
+    """
+    engines = engines or load_engines()
+    orientation = Orientation.of(study.affine)
+    grey, warnings = grey_slices(study)
+    count, shape = len(grey), grey.shape[1:]
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, 2 * count)
+
+    sides = find_lungs(study, grey, engines.lungs, report)
+    probability = np.zeros(grey.shape, np.float32)
+    labels = np.zeros(grey.shape, np.uint8)
+    smallest = int(SMALLEST_BOX * min(shape))
+    boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}
+    report(2 * count - len(boxes))
+    order = list(boxes)
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        maps = _infection(grey, [(i, boxes[i]) for i in part], engines.infection)
+        for i, square in zip(part, maps, strict=True):
+            probability[i] = restore(square, boxes[i], shape) * (sides[i] > 0)
+        sick = [(i, m) for i, m in zip(part, maps, strict=True) if (probability[i] >= engines.threshold).any()]
+        if sick:
+            splits = _consolidation(grey, [(i, boxes[i], m) for i, m in sick], engines.classes)
+            for (i, _), square in zip(sick, splits, strict=True):
+                dense = restore(square, boxes[i], shape) >= 0.5
+                infected = probability[i] >= engines.threshold
+                labels[i] = np.where(infected, np.where(dense, CONSOLIDATION, GGO), 0)
+        report(2 * count - len(order) + start + len(part))
+
+    warnings = (*warnings, *_doubts(study, orientation, sides))
+    return Segmentation(
+        labels=np.ascontiguousarray(orientation.undo(labels)),
+        probability=np.ascontiguousarray(orientation.undo(probability)),
+        lungs=np.ascontiguousarray(orientation.undo(sides)),
+        warnings=(*study.warnings, *warnings),
+        provenance=_provenance(engines),
+    )
+
+
+def _doubts(study: Study, orientation: Orientation, sides: NDArray[np.uint8]) -> tuple[str, ...]:
+    """What in the lungs found, or in the way the study is stored, a reader should know."""
+    found = []
+    if orientation.axes[0] != 0:
+        found.append("Not stored in axial slices: rows of the table are slices as stored, pictures are axial.")
+    right, left = (int((sides == side).sum()) for side in (RIGHT, LEFT))
+    if not right + left:
+        found.append("No lung was found: check that this is a chest CT in axial slices.")
+    elif study.volumetric and min(right, left) < 0.1 * (right + left):
+        name, share = ("right", right) if right < left else ("left", left)
+        percent = 100 * share / (right + left)
+        found.append(f"The {name} lung holds only {percent:.0f} % of all lung found: it may be dense, gone or missed.")
+    pixels = orientation.apply(study.pixels)
+    if right + left and not study.is_hu and np.mean(pixels[sides > 0] == pixels.min()) > 0.5:
+        found.append("The lungs are black: this looks like a soft-tissue window; use a lung window, or the DICOM.")
+    return tuple(found)
+
+
+def find_lungs(
+    study: Study, grey: NDArray[np.uint8], model: Model, report: Callable[[int], None] | None = None
+) -> NDArray[np.uint8]:
+    """Lungs of the upright slices `grey` of a study: 0 none, 1 right, 2 left. `report` gets the slices done."""
+    marked = np.zeros(grey.shape, bool)
+    for i, plane in enumerate(lungs.mark(grey, model.engine, model.entry.size)):
+        marked[i] = plane
+        if report:
+            report(i + 1)
+    if study.is_hu and study.affine is not None:
+        orientation = Orientation.of(study.affine)
+        _, row_mm, column_mm = orientation.spacing(study.spacing)
+        marked = lungs.drop_air(marked, orientation.apply(study.pixels), row_mm * column_mm)
+    return lungs.part(lungs.clean(marked, study.volumetric), grey, study.volumetric)
+
+
+def _squares(grey: NDArray[np.uint8], where: list[tuple[int, Box]], size: int) -> NDArray[np.float32]:
+    """Lung-box crops of slices as normalised network input (N, 3, size, size)."""
+    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in where]))
+
+
+def _infection(grey: NDArray[np.uint8], where: list[tuple[int, Box]], model: Model) -> NDArray[np.float32]:
+    """Infection probability (N, size, size) on the crops."""
+    return model.engine(_squares(grey, where, model.entry.size))[:, 0]
+
+
+def _consolidation(
+    grey: NDArray[np.uint8], where: list[tuple[int, Box, NDArray[np.float32]]], model: Model
+) -> NDArray[np.float32]:
+    """Share of consolidation among infection, (N, size, size), given the infection maps of the crops."""
+    size = model.entry.size
+    slices = _squares(grey, [(i, box) for i, box, _ in where], size)
+    maps = np.stack([resize(m, (size, size)) for _, _, m in where])[:, None]
+    p = model.engine(np.concatenate([slices, maps, maps, maps], axis=1))
+    return p[:, CONSOLIDATION] / np.maximum(p[:, GGO] + p[:, CONSOLIDATION], 1e-6)
+
+
+def _provenance(engines: Engines) -> dict[str, object]:
+    models = {
+        role: {"name": m.entry.name, "sha256": m.entry.sha256, "engine": m.engine.name, "input_size": m.entry.size}
+        for role, m in (("lungs", engines.lungs), ("infection", engines.infection), ("classes", engines.classes))
+    }
+    return {"infnet": __version__, "models": models, "threshold": engines.threshold, "window_hu": list(WINDOW)}

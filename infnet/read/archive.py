@@ -1,0 +1,191 @@
+"""From what the user gave - files, folders, zips - to a flat list of files.
+
+Members of a zip are written under made-up names into a private folder that is deleted afterwards, so a hostile name
+can reach nothing; what they unpack to is counted while it is written, so a lying size cannot either.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infnet.errors import ReadError
+from infnet.read import sniff
+from infnet.read.files import MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
+
+MAX_RATIO = 200  # times smaller than its contents: beyond it, and with much inside, a zip is a bomb
+RATIO_MATTERS = 256 << 20  # bytes of contents; a small phantom of one grey may well shrink 500 times
+MAX_DIRECTORY = 16 << 20  # bytes of a zip's list of members
+_CHUNK = 1 << 20
+# The zip library words a dozen kinds of damage in as many exceptions.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, OSError,
+)  # fmt: skip
+_REPACK = "pack the folder of one CT series again"
+
+
+@dataclass
+class Gathered:
+    """The usable files by kind, those left out, and a name for all of them together."""
+
+    title: str
+    files: dict[sniff.Kind, list[File]] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def add(self, file: File, kind: sniff.Kind) -> None:
+        self.files.setdefault(kind, []).append(file)
+
+    def of(self, kind: sniff.Kind) -> list[File]:
+        return self.files.get(kind, [])
+
+    def skip(self, label: str, why: NotUsed) -> None:
+        self.skipped.append(Skipped(one_line(label), why.reason, why.action))
+
+
+@contextmanager
+def gather(paths: str | Path | Sequence[str | Path]) -> Iterator[Gathered]:
+    """List the files in `paths` by kind; unpacked zips live until the context ends.
+
+    Raises ReadError where a path is missing, a folder is too large, or a zip is unsafe.
+    """
+    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
+    if not given:
+        raise refuse("input", "nothing was given", "give a DICOM folder, a zip, a NIfTI file or pictures")
+    found = Gathered(given[0].resolve().name if len(given) == 1 else f"{len(given)} files")
+    with ExitStack() as stack:
+        for file in _walk(given):
+            try:
+                kind = sniff.kind_of(file)
+            except NotUsed as why:
+                found.skip(file.label, why)
+                continue
+            if kind == "zip":
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="infnet-"))
+                _unpack(file, Path(folder), found)
+            else:
+                found.add(file, kind)
+        yield found
+
+
+def _walk(given: list[Path]) -> Iterator[File]:
+    count = 0
+    for path in given:
+        if path.is_dir():
+            files = _inside(path)
+        elif path.is_file():
+            files = iter([File(path, path.name)])
+        elif path.exists():
+            raise refuse(path.name, "neither a file nor a folder", "give a file or a folder")
+        else:
+            raise refuse(path.name, "no such file or folder", "check the path")
+        for file in files:
+            count += 1
+            if count > MAX_FILES:
+                raise refuse(path.name, f"more than {MAX_FILES} files", "give the folder of one CT series")
+            yield file
+
+
+def _inside(folder: Path) -> Iterator[File]:
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(base) / name
+            if path.is_file() and not _clutter(name):
+                yield File(path, path.relative_to(folder).as_posix())
+
+
+def _clutter(name: str) -> bool:
+    """Files that systems leave in every folder; not worth a line."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
+
+
+def _unpack(file: File, folder: Path, found: Gathered) -> None:
+    """Write the usable members of a zip to `folder`, and list them in `found`."""
+    _check_directory(file)
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            _check_members(file, members)
+            written = 0
+            for number, member in enumerate(members):
+                name = member.filename.replace("\\", "/")
+                if _clutter(name.rsplit("/", 1)[-1]) or name.startswith("__MACOSX/"):
+                    continue
+                target = File(folder / f"{number:06d}", f"{file.label}/{name}")
+                try:
+                    with archive.open(member) as source:
+                        kind = _kind_of_member(source)
+                    with archive.open(member) as source, target.path.open("wb") as out:
+                        while chunk := source.read(_CHUNK):
+                            written += len(chunk)
+                            if written > min(_allowed(file), MAX_BYTES):
+                                raise refuse(file.label, "unpacks to far more than a chest CT holds", _REPACK)
+                            out.write(chunk)
+                    found.add(target, kind)
+                except NotUsed as why:
+                    found.skip(target.label, why)
+    except ReadError:
+        raise
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise refuse(file.label, "no disk space to unpack it", "free some space") from None
+        raise refuse(file.label, "a damaged zip", "pack or download it again") from None
+
+
+def _kind_of_member(source) -> sniff.Kind:  # type: ignore[no-untyped-def]
+    kind = sniff.kind_of_bytes(source.read(sniff.HEAD))
+    if kind == "zip":
+        raise NotUsed("a zip inside a zip", "unpack the outer zip first")
+    return kind
+
+
+def _allowed(file: File) -> int:
+    return max(file.path.stat().st_size * MAX_RATIO, RATIO_MATTERS)
+
+
+def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse a zip that is not an honest container of images. Raises ReadError."""
+    if not members:
+        raise refuse(file.label, "an empty zip", _REPACK)
+    for member in members:
+        name = member.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or (len(name) > 1 and name[1] == ":"):
+            raise refuse(file.label, f"holds the unsafe name '{one_line(member.filename, 40)}'", _REPACK)
+        if member.flag_bits & 1:
+            raise refuse(file.label, "protected by a password", "unpack it first, or pack it without a password")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise refuse(file.label, f"holds the link '{one_line(member.filename, 40)}'", _REPACK)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise refuse(file.label, "packed by an unusual method", "pack it again as an ordinary zip")
+    total = sum(member.file_size for member in members)
+    if total > min(_allowed(file), MAX_BYTES):
+        raise refuse(file.label, f"unpacks to {in_words(total)}, far more than a chest CT holds", _REPACK)
+    if total > shutil.disk_usage(tempfile.gettempdir()).free:
+        raise refuse(file.label, f"unpacks to {in_words(total)}, more than the free disk space", "free some space")
+
+
+def _check_directory(file: File) -> None:
+    """Look at the size of the member list before the zip library loads all of it. Raises ReadError."""
+    size = file.path.stat().st_size
+    with file.path.open("rb") as opened:
+        opened.seek(max(0, size - 65_557))  # the end record is 22 bytes and a comment of up to 65535
+        tail = opened.read()
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) < at + 22:
+            raise refuse(file.label, "a zip without its end (cut short?)", "pack or download it again")
+        entries, directory = struct.unpack("<HI", tail[at + 10 : at + 16])
+        record = tail[max(at - 76, 0) : at]  # a zip64 has its own end record, then a pointer to it, before this one
+        if len(record) == 76 and record.startswith(b"PK\x06\x06") and record[56:60] == b"PK\x06\x07":
+            entries, directory = struct.unpack("<32xQQ", record[:48])
+    if entries > MAX_FILES or directory > MAX_DIRECTORY:
+        raise refuse(file.label, f"lists more than {MAX_FILES} files", "pack the folder of one CT series")

@@ -1,0 +1,128 @@
+"""From the positions of slices to one volume: their order, the affine, and what is wrong with it. Arrays in, out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAME_PLACE = 0.01  # mm: slices nearer than this along the normal share a position
+EVEN = 0.03  # of the step that steps may differ by; positions are often rounded to 0.1 mm, hence the next line
+ROUNDING = 0.11  # mm
+TILTED = 0.5  # degrees between the steps and the normal from which it is worth a sentence
+OBLIQUE = 10.0  # degrees between the normal and the patient's long axis
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """affine: index (slice, row, column, 1) -> LPS mm. volumetric: False where volumes would be a lie."""
+
+    affine: NDArray[np.float64]
+    volumetric: bool
+    warnings: tuple[str, ...]
+
+
+def normal_of(orientation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The direction in which slices ascend: row cosines x column cosines, unit length (3,)."""
+    normal = np.cross(orientation[:3], orientation[3:])
+    return normal / np.linalg.norm(normal)
+
+
+def angle_from_axis(orientation: NDArray[np.float64]) -> float:
+    """Degrees between the slice normal and the patient's long axis: 0 is axial, 90 coronal or sagittal."""
+    return float(np.degrees(np.arccos(min(1.0, abs(normal_of(orientation)[2])))))
+
+
+def heights(positions: NDArray[np.float64], orientation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where slices (n, 3) lie along their normal, mm (n,)."""
+    return positions @ normal_of(orientation)
+
+
+def same_places(ascending: NDArray[np.float64]) -> list[list[int]]:
+    """Indices of ascending heights, grouped where several slices lie at one place."""
+    groups: list[list[int]] = []
+    for index, height in enumerate(ascending):
+        if groups and height - ascending[groups[-1][0]] < SAME_PLACE:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def stack(
+    positions: NDArray[np.float64],
+    orientation: NDArray[np.float64],
+    spacing: tuple[float, float],
+    between: float | None = None,
+) -> Stack:
+    """Lay slices out as a volume.
+
+    positions: (n, 3) LPS mm of each slice's first pixel, ascending along the normal, no two at one place.
+    orientation: (6,) row then column cosines. spacing: mm between rows, and between columns.
+    between: mm to the next slice, used for a single slice only (1 mm where unknown).
+    """
+    normal = normal_of(orientation)
+    warnings: list[str] = []
+    if (angle := angle_from_axis(orientation)) > OBLIQUE:
+        warnings.append(f"The slices are oblique: {angle:.0f} degrees from axial.")
+    volumetric = True
+    if len(positions) == 1:
+        volumetric = False
+        step = normal * (between if between and between > 0 else 1.0)
+        warnings.append("This is a single slice: areas can be measured, volumes cannot.")
+    else:
+        at = positions @ normal
+        uneven, distance = _evenness(np.diff(at))
+        warnings += uneven
+        volumetric = not uneven
+        step, sideways = _step(positions, at, distance, normal)
+        tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
+        if tilt > TILTED:
+            warnings.append(
+                f"The gantry was tilted: each slice is shifted sideways against the one before, {tilt:.1f} degrees off "
+                "the normal. Masks follow the tilt."
+            )
+        if sideways > max(1.0, 2 * max(spacing)):
+            warnings.append(f"The slices are not in one line: one lies {sideways:.1f} mm to the side.")
+    affine = np.eye(4)
+    affine[:3, 0] = step
+    affine[:3, 1] = orientation[3:] * spacing[0]
+    affine[:3, 2] = orientation[:3] * spacing[1]
+    affine[:3, 3] = positions[0]
+    return Stack(affine, volumetric, tuple(warnings))
+
+
+def _evenness(steps: NDArray[np.float64]) -> tuple[list[str], float]:
+    """What is wrong with the distances between slices, and the one distance that stands for all, mm."""
+    usual = float(np.median(steps))
+    off = np.abs(steps - usual)
+    wrong = off > max(EVEN * usual, ROUNDING)
+    if not wrong.any():
+        return [], float(steps.mean())  # the mean keeps the last slice in place where positions are rounded
+    times = np.rint(steps / usual)
+    gaps = wrong & (times >= 2) & (np.abs(steps - times * usual) <= np.maximum(EVEN * steps, ROUNDING))
+    found = []
+    if gaps.any():
+        missing = int((times[gaps] - 1).sum())
+        found.append(
+            f"{missing} {'slice seems' if missing == 1 else 'slices seem'} to be missing: a gap of "
+            f"{steps[gaps].max():.1f} mm where slices are {usual:.1f} mm apart. No volumes are given."
+        )
+    if (wrong & ~gaps).any():
+        found.append(
+            f"The slices are unevenly spaced, {steps.min():.2f} to {steps.max():.2f} mm apart. No volumes are given."
+        )
+    return found, usual
+
+
+def _step(
+    positions: NDArray[np.float64], at: NDArray[np.float64], distance: float, normal: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """The vector from one slice to the next, and how far the worst slice lies beside the line of them all, mm."""
+    # A line through all slices: positions = first + (height above the first) * slope. Its part along the normal is 1.
+    rise, moved = at - at[0], positions - positions[0]
+    slope = rise @ moved / (rise @ rise)
+    away = np.linalg.norm(moved - np.outer(rise, slope), axis=1).max()
+    slope += normal * (1 - slope @ normal)
+    return slope * distance, float(away)

@@ -1,0 +1,222 @@
+"""Numbers of a segmented study: areas, volumes, shares, counts and mean HU. Arrays in, numbers out.
+
+A lesion voxel belongs to the lung that `Segmentation.lungs` names; one in no lung is counted as `outside` and in the
+totals, but takes no part in the involvement, which therefore never passes 100 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+
+from infnet.errors import GeometryError
+from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
+
+CLASS_KEYS = {GGO: "ggo", CONSOLIDATION: "consolidation"}
+LUNG_KEYS = {RIGHT: "right", LEFT: "left"}
+OUTSIDE = 0
+
+
+@dataclass(frozen=True)
+class Load:
+    """Lesion in one region, of one class or of both.
+
+    lesion_pixels: voxels of lesion; lung_pixels: voxels of the region's lung, lesion included; inside_pixels: lesion
+    voxels within the lung masks. pixel_mm2, voxel_ml: None where there is no such geometry.
+    """
+
+    lesion_pixels: int
+    inside_pixels: int
+    lung_pixels: int
+    pixel_mm2: float | None = None
+    voxel_ml: float | None = None
+
+    @property
+    def involvement_percent(self) -> float | None:
+        """Lesion inside the lung as a share of the lung, 0 to 100; None without lung."""
+        return 100 * self.inside_pixels / self.lung_pixels if self.lung_pixels else None
+
+    @property
+    def lesion_mm2(self) -> float | None:
+        return None if self.pixel_mm2 is None else self.lesion_pixels * self.pixel_mm2
+
+    @property
+    def lung_mm2(self) -> float | None:
+        return None if self.pixel_mm2 is None else self.lung_pixels * self.pixel_mm2
+
+    @property
+    def lesion_ml(self) -> float | None:
+        return None if self.voxel_ml is None else self.lesion_pixels * self.voxel_ml
+
+    @property
+    def lung_ml(self) -> float | None:
+        return None if self.voxel_ml is None else self.lung_pixels * self.voxel_ml
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready numbers of the whole study."""
+        return {
+            "lesion_volume_ml": self.lesion_ml,
+            "lung_volume_ml": self.lung_ml,
+            "involvement_percent": self.involvement_percent,
+            "lesion_pixels": self.lesion_pixels,
+            "lung_pixels": self.lung_pixels,
+        }
+
+
+@dataclass(frozen=True)
+class Region:
+    """One lung, both, or what lies outside them: the lesion as a whole and by class (keys GGO, CONSOLIDATION)."""
+
+    lesion: Load
+    by_class: Mapping[int, Load]
+
+    def summary(self) -> dict[str, Any]:
+        return {**self.lesion.summary(), **{CLASS_KEYS[c]: load.summary() for c, load in self.by_class.items()}}
+
+
+@dataclass(frozen=True)
+class SliceStatistics:
+    """One slice; `index` runs along axis 0 of the source grid, from 0."""
+
+    index: int
+    total: Region
+    by_lung: Mapping[int, Region]
+    outside_pixels: int
+
+    def row(self) -> dict[str, Any]:
+        """One flat row of the table: pixels, mm2 (None without geometry), shares in percent (None without lung)."""
+        row: dict[str, Any] = {"slice": self.index}
+        whole = {"": self.total, **{f"{LUNG_KEYS[lung]}_": self.by_lung[lung] for lung in LUNG_KEYS}}
+        for prefix, region in whole.items():
+            parts = {"lesion": region.lesion, **{CLASS_KEYS[c]: load for c, load in region.by_class.items()}}
+            for name, load in parts.items():
+                row[f"{prefix}{name}_pixels"] = load.lesion_pixels
+                row[f"{prefix}{name}_mm2"] = load.lesion_mm2
+                row[f"{prefix}{name}_percent"] = load.involvement_percent
+            row[f"{prefix}lung_pixels"] = region.lesion.lung_pixels
+            row[f"{prefix}lung_mm2"] = region.lesion.lung_mm2
+        row["outside_pixels"] = self.outside_pixels
+        return row
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A whole study.
+
+    lesion_count: connected lesions, through the slices (26 neighbours) where `counted_in_3d`, else summed over the
+    slices (8 neighbours), where one lesion counts once in each slice that cuts it. Mean HU: None where the pixels are
+    not HU or the region is empty; the lung's mean includes its lesions.
+    """
+
+    total: Region
+    by_lung: Mapping[int, Region]
+    outside_pixels: int
+    lesion_count: int
+    counted_in_3d: bool
+    mean_hu_lung: float | None
+    mean_hu_lesion: float | None
+    mean_hu_by_class: Mapping[int, float | None]
+    slices: tuple[SliceStatistics, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready numbers; None where there is no geometry, no HU or no lung."""
+        load = self.total.lesion.summary()
+        return {
+            "lesion_volume_ml": load["lesion_volume_ml"],
+            "lung_volume_ml": load["lung_volume_ml"],
+            "involvement_percent": load["involvement_percent"],
+            "lesion_count": self.lesion_count,
+            "lesion_count_rule": "3-D, 26 neighbours" if self.counted_in_3d else "per slice, 8 neighbours, summed",
+            "mean_hu_lesion": self.mean_hu_lesion,
+            "mean_hu_lung": self.mean_hu_lung,
+            "lesion_pixels": load["lesion_pixels"],
+            "lung_pixels": load["lung_pixels"],
+            "outside_pixels": self.outside_pixels,
+            "by_class": {
+                CLASS_KEYS[c]: {**part.summary(), "mean_hu": self.mean_hu_by_class[c]}
+                for c, part in self.total.by_class.items()
+            },
+            "by_lung": {LUNG_KEYS[lung]: region.summary() for lung, region in self.by_lung.items()},
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row per slice, for the table."""
+        return [s.row() for s in self.slices]
+
+
+def measure(study: Study, result: Segmentation) -> Statistics:
+    """Measure a result on the grid of its study: pixels and shares always, mm2 with an affine, ml where volumetric.
+
+    Raises GeometryError where the result is on another grid.
+    """
+    if result.labels.shape != study.pixels.shape:
+        raise GeometryError(
+            f"{study.name}: result {result.labels.shape} and study {study.pixels.shape} differ in shape; "
+            "measure a result with the study it came from"
+        )
+    mm2 = study.pixel_area_mm2 if study.affine is not None else None
+    ml = study.voxel_volume_ml if study.volumetric else None
+    counts = np.empty((len(study.pixels), 9), np.int64)  # lung code * 3 + class
+    sums = np.zeros(9)
+    for k, (pixels, labels, lungs) in enumerate(zip(study.pixels, result.labels, result.lungs, strict=True)):
+        code = (lungs.astype(np.uint8) * np.uint8(3) + labels).ravel()
+        counts[k] = np.bincount(code, minlength=9)
+        if study.is_hu:
+            sums += np.bincount(code, pixels.ravel(), minlength=9)
+    volume = counts.sum(0)
+    total, by_lung, outside = _regions(volume, mm2, ml)
+    count, in_3d = _count_lesions(result.labels, study.volumetric)
+
+    def mean(codes: list[int]) -> float | None:
+        voxels = int(volume[codes].sum())
+        return float(sums[codes].sum() / voxels) if study.is_hu and voxels else None
+
+    lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
+    return Statistics(
+        total, by_lung, outside, count, in_3d,
+        mean_hu_lung=mean(list(range(3, 9))),
+        mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
+        mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
+        # A single slice has an area but no volume.
+        slices=tuple(SliceStatistics(k, *_regions(row, mm2, None)) for k, row in enumerate(counts)),
+    )
+
+
+def _regions(
+    counts: NDArray[np.int64], mm2: float | None, ml: float | None
+) -> tuple[Region, dict[int, Region], int]:
+    """Total, each lung, and lesion voxels outside, from voxel counts by lung code * 3 + class."""
+    table = counts.reshape(3, 3)
+
+    def load(lesion: int, inside: int, lung: int) -> Load:
+        return Load(int(lesion), int(inside), int(lung), mm2, ml)
+
+    by_lung = {}
+    for lung in LUNG_KEYS:
+        size = table[lung].sum()
+        sick = table[lung, 1:].sum()
+        parts = {c: load(table[lung, c], table[lung, c], size) for c in CLASS_KEYS}
+        by_lung[lung] = Region(load(sick, sick, size), parts)
+    size = table[1:].sum()
+    total = Region(
+        load(table[:, 1:].sum(), table[1:, 1:].sum(), size),
+        {c: load(table[:, c].sum(), table[1:, c].sum(), size) for c in CLASS_KEYS},
+    )
+    return total, by_lung, int(table[OUTSIDE, 1:].sum())
+
+
+def _count_lesions(labels: NDArray[np.uint8], volumetric: bool) -> tuple[int, bool]:
+    """Connected lesions of either class, and whether they were joined through the slices."""
+    box = find_objects((labels > 0).view(np.uint8))  # label only the box that holds lesion
+    if not box:
+        return 0, volumetric
+    lesion = labels[box[0]] > 0
+    joined = np.ones((3, 3, 3), int)
+    if not volumetric:
+        joined[0] = joined[2] = 0
+    return int(label(lesion, joined)[1]), volumetric

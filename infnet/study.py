@@ -1,0 +1,131 @@
+"""The two values that travel: a Study goes in, a Segmentation comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.errors import GeometryError
+
+BACKGROUND, GGO, CONSOLIDATION = 0, 1, 2
+CLASS_NAMES = {GGO: "ground-glass opacity", CONSOLIDATION: "consolidation"}
+RIGHT, LEFT = 1, 2
+LUNG_NAMES = {RIGHT: "right lung", LEFT: "left lung"}
+PICTURE = "picture"  # `source["format"]` of a loose picture
+NO_MILLIMETRES = "There are no millimetres: sizes are in pixels and percent."
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A chest CT on its own grid.
+
+    pixels: (slice, row, column); HU as int16 or float32 where `is_hu`, else grey as uint8, uint16 or float32.
+    affine: 4 x 4, index (slice, row, column, 1) -> patient LPS millimetres; None where there is no geometry (a loose
+        picture).
+    name: short label for files and messages, never a patient's name.
+    volumetric: False where volumes would be a lie (one slice, gaps, uneven or duplicate slices).
+    warnings: sentences that travel with every result.
+    source: facts about where the pixels came from (format, modality, series, transfer syntax ...), no patient names.
+    """
+
+    pixels: NDArray[Any]
+    affine: NDArray[np.float64] | None = None
+    is_hu: bool = True
+    name: str = "study"
+    volumetric: bool = True
+    warnings: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or 0 in self.pixels.shape:
+            raise GeometryError(f"{self.name}: pixels of shape {self.pixels.shape}; give (slice, row, column)")
+        if self.affine is not None:
+            if (
+                self.affine.shape != (4, 4)
+                or not np.isfinite(self.affine).all()
+                or abs(np.linalg.det(self.affine)) < 1e-9
+            ):
+                raise GeometryError(f"{self.name}: the affine is not an invertible 4 x 4 matrix; correct the geometry")
+        elif self.volumetric:
+            object.__setattr__(self, "volumetric", False)
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Millimetres between slices, rows and columns. Raises GeometryError where there is no geometry."""
+        lengths = np.linalg.norm(self._affine()[:3, :3], axis=0)
+        return float(lengths[0]), float(lengths[1]), float(lengths[2])
+
+    @property
+    def pixel_area_mm2(self) -> float:
+        """Area of one pixel of a slice, mm2. Raises GeometryError where there is no geometry."""
+        axes = self._affine()[:3, :3]
+        return float(np.linalg.norm(np.cross(axes[:, 1], axes[:, 2])))
+
+    @property
+    def voxel_volume_ml(self) -> float:
+        """Volume of one voxel, ml. Raises GeometryError where a volume would be a lie."""
+        if not self.volumetric:
+            raise GeometryError(f"{self.name}: no volume (one slice, or uneven slices); use areas instead")
+        axes = self._affine()[:3, :3]
+        return float(abs(axes[:, 0] @ np.cross(axes[:, 1], axes[:, 2])) / 1000)  # exact for an upright grid
+
+    def _affine(self) -> NDArray[np.float64]:
+        if self.affine is None:
+            raise GeometryError(f"{self.name}: a picture has no millimetres; give mm per pixel with `with_spacing`")
+        return self.affine
+
+    def with_pixels(self, pixels: NDArray[Any]) -> Study:
+        """The same study with other pixels of the same shape."""
+        if pixels.shape != self.pixels.shape:
+            raise GeometryError(f"{self.name}: pixels {pixels.shape} do not fit {self.pixels.shape}; keep the grid")
+        return replace(self, pixels=pixels)
+
+    def with_spacing(self, row_mm: float, column_mm: float) -> Study:
+        """Give a loose picture its millimetres per pixel; areas become mm2, volumes stay unknown."""
+        if not (row_mm > 0 and column_mm > 0 and np.isfinite(row_mm + column_mm)):
+            raise GeometryError(f"{self.name}: {row_mm} x {column_mm} mm per pixel; give two numbers above 0")
+        warnings = tuple(w for w in self.warnings if w != NO_MILLIMETRES)
+        affine = axial_affine((1.0, row_mm, column_mm))
+        return replace(self, affine=affine, volumetric=False, warnings=warnings)
+
+    def with_warnings(self, *more: str) -> Study:
+        return replace(self, warnings=(*self.warnings, *more))
+
+
+def axial_affine(
+    spacing: tuple[float, float, float], origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> NDArray[np.float64]:
+    """Index (slice, row, column) -> LPS mm, upright axial: columns to the left, rows to the back, slices up."""
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[1, 1], affine[0, 2] = spacing
+    affine[:3, 3] = origin
+    affine[3, 3] = 1
+    return affine
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What was found, on the grid of the study.
+
+    labels: uint8 (slice, row, column), 0 background, 1 GGO, 2 consolidation.
+    probability: float32, infection probability.
+    lungs: uint8, 0 none, 1 right, 2 left (the patient's).
+    provenance: models, weights hashes, thresholds, versions.
+    """
+
+    labels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    lungs: NDArray[np.uint8]
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.labels.shape == self.probability.shape == self.lungs.shape:
+            raise GeometryError(
+                f"labels {self.labels.shape}, probability {self.probability.shape} and lungs {self.lungs.shape} "
+                "must share one grid"
+            )

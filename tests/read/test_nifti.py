@@ -1,0 +1,191 @@
+"""NIfTI: RAS (i, j, k) becomes LPS (k, j, i); written by nibabel, geometry computed by hand."""
+
+from __future__ import annotations
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+
+import infnet
+from infnet.errors import ReadError, SeveralSeriesError
+from infnet.geometry import from_ras, to_ras
+from infnet.preprocess import Orientation
+
+from .making import hu_volume
+
+RAS = np.array([[-0.8, 0, 0, 100], [0, -0.7, 0, 90], [0, 0, 2.5, -300], [0, 0, 0, 1.0]])  # columns left, rows back
+OBLIQUE = np.array([[0.7, 0.2, 0.1, 5], [-0.2, 0.9, 0.3, 6], [0.1, -0.3, 2.4, 7], [0, 0, 0, 1.0]])
+
+
+def save(path, array, affine=RAS, **header):
+    image = nibabel.Nifti1Image(array, affine)
+    for key, value in header.items():
+        image.header[key] = value
+    image.to_filename(path)
+    return path
+
+
+def test_geometry_by_hand():
+    assert from_ras(RAS) == pytest.approx(
+        np.array([[0, 0, 0.8, -100], [0, 0.7, 0, -90], [2.5, 0, 0, -300], [0, 0, 0, 1]])
+    )
+
+
+@pytest.mark.parametrize("affine", [RAS, OBLIQUE, np.diag([1, 2, 3, 1.0])[[1, 2, 0, 3]]])
+def test_geometry_goes_there_and_back(affine):
+    assert to_ras(from_ras(affine)) == pytest.approx(affine)
+    i, j, k = 3, 5, 7
+    ras = affine @ [i, j, k, 1]
+    assert from_ras(affine) @ [k, j, i, 1] == pytest.approx([-ras[0], -ras[1], ras[2], 1])
+
+
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
+def test_hu_volume(tmp_path, name):
+    hu = hu_volume()
+    study = infnet.read(save(tmp_path / name, hu.transpose()))
+    assert np.array_equal(study.pixels, hu)
+    assert (study.pixels.dtype, study.is_hu, study.volumetric, study.warnings) == (np.int16, True, True, ())
+    assert study.affine == pytest.approx(from_ras(RAS))
+    assert study.spacing == pytest.approx((2.5, 0.7, 0.8))
+    assert Orientation.of(study.affine) == Orientation()
+    assert study.name == "ct"
+
+
+@pytest.mark.parametrize(
+    ("real", "shown"), [("a.nii", "a.dcm"), ("a.nii.gz", "a.nii"), ("a.nii.gz", "a"), ("a.nii", "a.nii.gz")]
+)
+def test_the_name_does_not_matter(tmp_path, real, shown):
+    hu = hu_volume()
+    data = save(tmp_path / real, hu.transpose()).read_bytes()
+    (tmp_path / "other").mkdir()
+    path = tmp_path / "other" / shown
+    path.write_bytes(data)
+    assert np.array_equal(infnet.read(path).pixels, hu)
+
+
+def test_nifti_2_big_endian_and_one_volume_in_four_dimensions(tmp_path):
+    hu = hu_volume()
+    nibabel.Nifti2Image(hu.transpose()[..., None], RAS).to_filename(tmp_path / "two.nii")
+    assert np.array_equal(infnet.read(tmp_path / "two.nii").pixels, hu)
+    header = nibabel.Nifti1Header(endianness=">")
+    header.set_data_dtype(">i2")
+    nibabel.Nifti1Image(hu.transpose(), RAS, header).to_filename(tmp_path / "big.nii")
+    assert (tmp_path / "big.nii").read_bytes()[:4] == b"\0\0\x01\x5c"
+    study = infnet.read(tmp_path / "big.nii")
+    assert np.array_equal(study.pixels, hu)
+    assert study.pixels.dtype == np.dtype("=i2")
+    assert study.affine == pytest.approx(from_ras(RAS))
+
+
+def test_slope_and_intercept_of_the_header(tmp_path):
+    hu = hu_volume()
+    path = tmp_path / "x.nii"
+    save(path, (hu + 1024).astype(np.uint16).transpose())
+    data = bytearray(path.read_bytes())
+    data[112:120] = np.array([1, -1024], "<f4").tobytes()
+    path.write_bytes(data)
+    study = infnet.read(path)
+    assert np.array_equal(study.pixels, hu)
+    assert study.pixels.dtype == np.int16
+    data[112:120] = np.array([0.5, -1024], "<f4").tobytes()
+    path.write_bytes(data)
+    assert infnet.read(path).pixels == pytest.approx((hu + 1024.0) / 2 - 1024)
+
+
+def test_types_and_padding(tmp_path):
+    hu = hu_volume()
+    floating = infnet.read(save(tmp_path / "f.nii", hu.transpose().astype(np.float64) + 0.25))
+    assert floating.pixels.dtype == np.float32
+    assert floating.pixels == pytest.approx(hu + 0.25)
+    padded = hu.copy()
+    padded[:, 0] = -3024
+    study = infnet.read(save(tmp_path / "p.nii", padded.transpose().astype(np.int32)))
+    assert study.pixels.dtype == np.int16
+    assert (study.pixels[:, 0] == -1024).all()
+    assert np.array_equal(study.pixels[:, 1:], hu[:, 1:])
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(255, np.uint8), (1000, np.uint16), (1.0, np.float32)])
+def test_values_without_air_are_grey(tmp_path, scale, dtype):
+    grey = ((hu_volume() + 1000) / 1600 * scale).astype(dtype)
+    study = infnet.read(save(tmp_path / "x.nii", grey.transpose()))
+    assert np.array_equal(study.pixels, grey)
+    assert study.pixels.dtype == dtype
+    assert not study.is_hu
+    assert any("grey, not HU" in w for w in study.warnings)
+
+
+def test_two_dimensions_are_one_slice(tmp_path):
+    hu = hu_volume(1)
+    study = infnet.read(save(tmp_path / "x.nii", hu[0].transpose()))
+    assert np.array_equal(study.pixels, hu)
+    assert not study.volumetric
+    assert study.pixel_area_mm2 == pytest.approx(0.56)
+
+
+def test_no_orientation_falls_back_to_the_voxel_size(tmp_path):
+    path = save(tmp_path / "x.nii", hu_volume().transpose())
+    data = bytearray(path.read_bytes())
+    data[252:256] = bytes(4)  # qform and sform code
+    path.write_bytes(data)
+    study = infnet.read(path)
+    assert study.spacing == pytest.approx((2.5, 0.7, 0.8))
+    assert any("how it is oriented" in w for w in study.warnings)
+
+
+def test_metres_become_millimetres(tmp_path):
+    path = save(tmp_path / "x.nii", hu_volume().transpose(), np.diag([1e-3, 1e-3, 1e-3, 1]) @ RAS, xyzt_units=1)
+    assert infnet.read(path).spacing == pytest.approx((2.5, 0.7, 0.8), rel=1e-5)
+
+
+def test_several_files_are_several_series(tmp_path):
+    hu = hu_volume()
+    save(tmp_path / "a.nii", hu.transpose())
+    save(tmp_path / "b.nii.gz", hu[::-1].transpose())
+    with pytest.raises(SeveralSeriesError, match=r"a.nii .*b.nii.gz"):
+        infnet.read(tmp_path)
+    assert np.array_equal(infnet.read(tmp_path, series="b.nii.gz").pixels, hu[::-1])
+
+
+def nan(array):
+    array = array.astype(np.float32)
+    array[1, 2, 3] = np.nan
+    array[2, 2, 3] = np.inf
+    return array
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda hu: nan(hu), "2 voxels are not numbers"),
+        (lambda hu: np.stack([hu, hu], -1), "4-D"),
+        (lambda hu: hu.astype(np.complex64), "complex"),
+        (lambda hu: np.zeros(hu.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colour"),
+    ],
+)
+def test_volumes_that_are_no_ct_are_refused(tmp_path, make, reason):
+    path = save(tmp_path / "x.nii.gz", make(hu_volume().transpose()))
+    with pytest.raises(ReadError, match=rf"^x.nii.gz: .*{reason}.*; "):
+        infnet.read(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.98])
+def test_cut_short(tmp_path, packed, share):
+    data = save(tmp_path / "whole.nii", hu_volume().transpose()).read_bytes()
+    data = gzip.compress(data) if packed else data
+    path = tmp_path / "x"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ReadError, match=r"^x: (cut short|a damaged gzip).*; export or copy it again$"):
+        infnet.read(path)
+
+
+def test_a_header_that_asks_for_too_much(tmp_path):
+    path = save(tmp_path / "x.nii", hu_volume().transpose())
+    data = bytearray(path.read_bytes())
+    data[42:48] = np.array([32767] * 3, "<i2").tobytes()
+    path.write_bytes(gzip.compress(bytes(data)))
+    with pytest.raises(ReadError, match=r"^x.nii: 65530.0 GiB of voxels; "):
+        infnet.read(path)

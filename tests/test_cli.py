@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+from infnet import pipeline
+from infnet.__main__ import main
+from infnet.export.nifti import write_nifti
+from infnet.phantom import chest, write_dicom
+from tests.fakes import fake_engines
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """The command line with engines that read grey values in place of the shipped ones."""
+    asked = []
+
+    def load(infection=None, device=None):
+        asked.append((infection, device))
+        return fake_engines()
+
+    monkeypatch.setattr(pipeline, "load_engines", load)
+    return asked
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return chest(slices=12, rows=128, columns=128, spacing=(10.0, 2.8, 2.8))
+
+
+def test_dicom_folder_in_files_out(engines, phantom, tmp_path, capsys):
+    write_dicom(phantom.study, tmp_path / "series")
+    assert main(["segment", str(tmp_path / "series"), "--out", str(tmp_path / "out"), "--profile"]) == 0
+    mask = nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    assert mask.shape == (128, 128, 12)
+    assert set(np.unique(np.asarray(mask.dataobj))) <= {0, 1, 2}
+    zooms = mask.header.get_zooms()
+    assert np.allclose(zooms, (2.8, 2.8, 10.0), atol=1e-3)
+    for name in ("lungs.nii.gz", "probability.nii.gz", "statistics.csv", "summary.json"):
+        assert (tmp_path / "out" / name).stat().st_size > 0
+    assert list((tmp_path / "out" / "overlay").glob("*.png"))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    voxels = int((np.asarray(mask.dataobj) > 0).sum())
+    assert summary["lesion_volume_ml"] == pytest.approx(voxels * 2.8 * 2.8 * 10 / 1000, rel=1e-3)
+    printed = capsys.readouterr().out
+    assert "wall time" in printed
+    assert "peak memory" in printed
+
+
+def test_loose_picture_gives_pngs_and_no_millilitres(engines, phantom, tmp_path):
+    from infnet.preprocess import window_hu
+
+    Image.fromarray(window_hu(phantom.study.pixels[6])).save(tmp_path / "slice.png")
+    assert main(["segment", str(tmp_path / "slice.png"), "--out", str(tmp_path / "out")]) == 0
+    mask = np.asarray(Image.open(tmp_path / "out" / "mask.png"))
+    assert mask.shape == (128, 128)
+    assert set(np.unique(mask)) <= {0, 1, 2}
+    probability = np.asarray(Image.open(tmp_path / "out" / "probability.png"))
+    assert probability.max() > 255  # 16 bit
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["lesion_volume_ml"] is None
+    assert summary["involvement_percent"] is not None
+
+
+def test_a_picture_stays_pictures_when_its_millimetres_are_given(engines, phantom, tmp_path, capsys):
+    from infnet.preprocess import window_hu
+
+    Image.fromarray(window_hu(phantom.study.pixels[6])).save(tmp_path / "slice.png")
+    arguments = ["segment", str(tmp_path / "slice.png"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "2.8"]
+    assert main(arguments) == 0
+    assert (tmp_path / "out" / "mask.png").exists()
+    assert not list((tmp_path / "out").glob("*.nii.gz"))
+    assert "no millimetres" not in capsys.readouterr().err
+    header, row = (tmp_path / "out" / "statistics.csv").read_text().splitlines()
+    values = dict(zip(header.split(","), row.split(","), strict=True))
+    assert float(values["lung_mm2"]) == pytest.approx(int(values["lung_pixels"]) * 2.8 * 2.8, abs=0.01)
+
+
+def test_nifti_mask_lies_on_the_grid_of_the_input(engines, phantom, tmp_path):
+    write_nifti(tmp_path / "ct.nii.gz", phantom.study.pixels, phantom.study.affine)
+    assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--no-overlay"]) == 0
+    source, mask = nibabel.load(tmp_path / "ct.nii.gz"), nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    assert source.shape == mask.shape
+    assert np.allclose(source.affine, mask.affine, atol=1e-4)
+    assert not (tmp_path / "out" / "overlay").exists()
+
+
+def test_bad_input_is_one_line_exit_2_and_nothing_written(engines, tmp_path, capsys):
+    bad = tmp_path / "report.dcm"
+    bad.write_text("this is text")
+    assert main(["segment", str(bad), "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert "report.dcm" in captured.err
+    assert not (tmp_path / "out").exists()
+    assert engines == []  # no network was loaded for it
+
+
+def test_wrong_options_are_one_line(engines, phantom, tmp_path, capsys):
+    write_nifti(tmp_path / "ct.nii.gz", phantom.study.pixels, phantom.study.affine)
+    assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--threshold", "2"]) == 2
+    assert "between 0 and 1" in capsys.readouterr().err
+    assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "1"]) == 2
+    assert "its own geometry" in capsys.readouterr().err
+    assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "ct.nii.gz")]) == 2
+    assert "give a folder" in capsys.readouterr().err
+
+
+def test_info_starts_without_torch(tmp_path):
+    code = "import sys; from infnet.__main__ import main; main(['info']); sys.exit('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert "semi-inf-net-plus: infection" in run.stdout
+
+
+def test_quiet_when_not_a_terminal(engines, phantom, tmp_path, capsys):
+    write_nifti(tmp_path / "ct.nii.gz", phantom.study.pixels, phantom.study.affine)
+    main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out")])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 1

@@ -1,0 +1,109 @@
+"""The shipped weights on real slices that they were not trained on, and on the phantom."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+
+import infnet
+from infnet.metrics import dice
+from infnet.phantom import chest
+from infnet.pipeline import load_engines, segment
+from infnet.study import Study
+from train import data
+from train.evaluate import evaluate_labelled, evaluate_patients
+from train.lungs import split
+from train.supervised import TrainConfig
+
+ROOT = Path(__file__).parents[1]
+REAL = data.data_root()
+needs_data = pytest.mark.skipif(not REAL.is_dir(), reason=f"no data sets in {REAL}; set INFNET_DATA to their folder")
+
+
+@pytest.fixture(scope="module")
+def engines():
+    return load_engines()
+
+
+def test_lesions_of_a_phantom_are_found_inside_its_lungs(engines):
+    phantom = chest(slices=10, rows=384, columns=384, spacing=(24.0, 0.95, 0.95))
+    result = segment(phantom.study, engines)
+    assert dice(result.lungs > 0, phantom.lungs > 0) > 0.94
+    assert dice(result.labels > 0, phantom.labels > 0) > 0.55
+    assert not result.labels[result.lungs == 0].any()
+    for side in (1, 2):
+        assert dice(result.lungs == side, phantom.lungs == side) > 0.94
+
+
+@pytest.mark.data
+@needs_data
+def test_lungs_on_patients_left_out(engines):
+    """At least 0.95 on slices in HU and 0.93 on full-field pictures, through the app's own path."""
+    _, _, held = split(REAL, TrainConfig(steps=1))
+    scores = []
+    for example in held:
+        hu = np.asarray(Image.open(REAL / "lungs-hu" / "images" / f"{example.name}.tif"))[None]
+        truth = np.asarray(Image.open(next((REAL / "lungs-hu" / "masks").glob(f"{example.name}.*")))) > 0
+        scores.append(dice(segment(Study(hu), engines).lungs[0] > 0, truth))
+    assert len(scores) == 9
+    assert np.mean(scores) >= 0.95
+
+
+@pytest.mark.data
+@needs_data
+def test_infection_on_labelled_slices_left_out(engines):
+    names = [e.name for e in data.held_out(data.labelled(REAL), 0)[1]]
+    scores = evaluate_labelled(engines, REAL, names)
+    assert scores["infection"]["count"] == 11
+    assert scores["infection"]["dice"] >= 0.66
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@needs_data
+def test_infection_and_lungs_on_full_field_patients_left_out(engines):
+    scores = evaluate_patients(engines, REAL, ["corona005", "corona006"])
+    assert scores["all"]["dice"] >= 0.65
+    assert all(scores[p]["lungs_dice"] >= 0.93 for p in ("corona005", "corona006"))
+
+
+@pytest.mark.data
+@needs_data
+def test_twins_of_one_slice_in_four_encodings_give_one_mask(engines):
+    files = [REAL / "dicom" / "encodings" / f"wg04_CT1_{kind}.dcm" for kind in ("UNC", "RLE", "J2KR", "JPLL")]
+    first, *others = (segment(infnet.read(file), engines) for file in files)
+    assert first.lungs.any()
+    for other in others:
+        assert np.array_equal(first.labels, other.labels)
+        assert np.array_equal(first.probability, other.probability)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@needs_data
+def test_a_hospital_series_from_the_command_line(tmp_path):
+    """74 slices of JPEG Lossless in, masks on their grid out, within the stated time and memory."""
+    source = REAL / "dicom" / "covid-p001"
+    run = subprocess.run(
+        [sys.executable, "-m", "infnet", "segment", str(source), "--out", str(tmp_path / "out"), "--profile"],
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=True,
+    )  # fmt: skip
+    seconds = float(run.stdout.split(" s a slice")[0].rsplit("(", 1)[1])
+    gib = float(run.stdout.split("peak memory ")[1].split(" GiB")[0])
+    assert seconds < 2.5
+    assert gib < 4
+    mask = nibabel.load(tmp_path / "out" / "mask.nii.gz")
+    lungs = np.asarray(nibabel.load(tmp_path / "out" / "lungs.nii.gz").dataobj)
+    assert mask.shape == (512, 512, 74)
+    assert np.allclose(mask.header.get_zooms(), (0.748, 0.748, 4.0), atol=1e-3)
+    found = np.asarray(mask.dataobj) > 0
+    assert found.any()
+    assert (lungs[found] > 0).all()
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["lesion_volume_ml"] > 0

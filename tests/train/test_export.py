@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+
+from infnet import weights
+from infnet.networks import build
+from train import export
+from train.config import TrainConfig
+from train.loop import save_atomically
+
+OPTIONS = {"width": 8, "shrink": 8}
+
+
+def run(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["export", *arguments])
+    export.main()
+
+
+def test_a_checkpoint_becomes_a_model_that_loads(tmp_path, monkeypatch):
+    monkeypatch.setenv("INFNET_WEIGHTS", str(tmp_path))
+    torch.manual_seed(0)
+    state = build("fcn8s", **OPTIONS).state_dict()
+    save_atomically({"network": state, "config": TrainConfig(steps=7).as_dict()}, tmp_path / "best.pt")
+    common = ["--checkpoint", str(tmp_path / "best.pt"), "--role", "classes", "--network", "fcn8s", "--size", "64",
+              "--description", "a test", "--options", json.dumps(OPTIONS)]  # fmt: skip
+    run(monkeypatch, "--name", "first", *common, "--facts", '{"training": "none"}')
+    run(monkeypatch, "--name", "second", *common)
+    assert set(weights.registry()) == {"first", "second"}
+    network, entry = weights.load("first")
+    assert entry.facts["config"]["steps"] == 7
+    assert entry.facts["training"] == "none"
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, state[name], rtol=1e-3, atol=1e-6)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("INFNET_WEIGHTS", str(tmp_path))
+    state = build("fcn8s", **OPTIONS).state_dict()
+    save_atomically({"network": state, "config": TrainConfig(steps=7).as_dict()}, tmp_path / "best.pt")
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, "--name", "x", "--checkpoint", str(tmp_path / "best.pt"), "--role", "infection",
+            "--network", "inf-net", "--size", "64", "--description", "a test")  # fmt: skip
+    assert stopped.value.code == 2
+    assert "does not fit InfNet" in capsys.readouterr().err
+    assert not (tmp_path / "registry.json").exists()

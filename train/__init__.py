@@ -1,0 +1,1 @@
+"""Training programs: recipes over one loop. Run as `python -m train.NAME`."""

@@ -1,0 +1,58 @@
+"""Ship a trained network: `python -m train.export --checkpoint runs/infnet/best.pt --name NAME --role infection ...`.
+
+Writes `weights/NAME.safetensors` in fp16 and the entry of `weights/registry.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from infnet import weights
+from infnet.errors import InfNetError
+from infnet.networks import build
+from train.loop import load_checkpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--role", choices=["lungs", "infection", "classes"], required=True)
+    parser.add_argument("--network", required=True, help="a name of infnet.networks.NETWORKS")
+    parser.add_argument("--options", type=json.loads, default={}, help="JSON options of the network")
+    parser.add_argument("--size", type=int, required=True, help="side of the square input")
+    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--description", required=True, help="one line: what it was trained on")
+    parser.add_argument("--facts", type=json.loads, default={}, help="JSON: training, held out, measured validation")
+    options = parser.parse_args()
+    try:
+        state = load_checkpoint(options.checkpoint)
+        own = build(options.network, **options.options)
+        kept = {k: v for k, v in state["network"].items() if k in own.state_dict()}
+        weights.load_state(own, kept, str(options.checkpoint))
+        file = f"{options.name}.safetensors"
+        sha256 = weights.save(kept, weights.folder() / file)
+        path = weights.folder() / "registry.json"
+        whole = json.loads(path.read_text()) if path.exists() else {"version": 1, "models": {}}
+        whole["models"][options.name] = {
+            "role": options.role,
+            "file": file,
+            "sha256": sha256,
+            "network": options.network,
+            "options": options.options,
+            "size": options.size,
+            "threshold": options.threshold,
+            "description": options.description,
+            "config": state["config"],
+            **options.facts,
+        }
+        path.write_text(json.dumps(whole, indent=1) + "\n")
+        print(f"{weights.folder() / file}: sha256 {sha256}")
+    except InfNetError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
