@@ -24,7 +24,7 @@ from infnet.preprocess import (
     window_grey,
     window_hu,
 )
-from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
+from infnet.study import CONSOLIDATION, GGO, LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, label
 from infnet.weights import Entry
 
 BATCH = 4
@@ -53,8 +53,8 @@ class Engines:
     threshold: float
 
     def with_threshold(self, threshold: float) -> Engines:
-        if not 0 < threshold < 1:
-            raise InfNetError(f"threshold {threshold}: must lie between 0 and 1; give such a number")
+        if not LOWEST_THRESHOLD <= threshold < 1:
+            raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
         return replace(self, threshold=threshold)
 
 
@@ -109,7 +109,7 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
 
     sides = find_lungs(study, grey, engines.lungs, report)
     probability = np.zeros(grey.shape, np.float32)
-    labels = np.zeros(grey.shape, np.uint8)
+    consolidation = np.zeros(grey.shape, np.uint8)
     smallest = int(SMALLEST_BOX * min(shape))
     boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}
     report(2 * count - len(boxes))
@@ -119,15 +119,15 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
         maps = _infection(grey, [(i, boxes[i]) for i in part], engines.infection)
         for i, square in zip(part, maps, strict=True):
             probability[i] = restore(square, boxes[i], shape) * (sides[i] > 0)
-        sick = [(i, m) for i, m in zip(part, maps, strict=True) if (probability[i] >= engines.threshold).any()]
+        sick = [(i, m) for i, m in zip(part, maps, strict=True) if (probability[i] >= LOWEST_THRESHOLD).any()]
         if sick:
             splits = _consolidation(grey, [(i, boxes[i], m) for i, m in sick], engines.classes)
             for (i, _), square in zip(sick, splits, strict=True):
-                dense = restore(square, boxes[i], shape) >= 0.5
-                infected = probability[i] >= engines.threshold
-                labels[i] = np.where(infected, np.where(dense, CONSOLIDATION, GGO), 0)
+                share = restore(square, boxes[i], shape)
+                consolidation[i] = np.rint(255 * share) * (probability[i] >= LOWEST_THRESHOLD)
         report(2 * count - len(order) + start + len(part))
 
+    labels = label(probability, consolidation, engines.threshold)
     warnings = (*warnings, *_doubts(study, orientation, sides))
     return Segmentation(
         labels=np.ascontiguousarray(orientation.undo(labels)),
@@ -135,6 +135,7 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
         lungs=np.ascontiguousarray(orientation.undo(sides)),
         warnings=(*study.warnings, *warnings),
         provenance=_provenance(engines),
+        consolidation=np.ascontiguousarray(orientation.undo(consolidation)),
     )
 
 

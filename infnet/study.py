@@ -15,6 +15,7 @@ BACKGROUND, GGO, CONSOLIDATION = 0, 1, 2
 CLASS_NAMES = {GGO: "ground-glass opacity", CONSOLIDATION: "consolidation"}
 RIGHT, LEFT = 1, 2
 LUNG_NAMES = {RIGHT: "right lung", LEFT: "left lung"}
+LOWEST_THRESHOLD = 0.2  # infection probability below which nothing can be called a lesion
 PICTURE = "picture"  # `source["format"]` of a loose picture
 NO_MILLIMETRES = "There are no millimetres: sizes are in pixels and percent."
 
@@ -107,6 +108,15 @@ def axial_affine(
     return affine
 
 
+def label(
+    probability: NDArray[np.float32], consolidation: NDArray[np.uint8], threshold: float
+) -> NDArray[np.uint8]:
+    """0 below the threshold; above it 2 where at least half (128 of 255) is consolidation, else 1."""
+    labels = (consolidation >= 128).view(np.uint8) + np.uint8(GGO)
+    labels[probability < threshold] = BACKGROUND
+    return labels
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """What was found, on the grid of the study.
@@ -114,6 +124,8 @@ class Segmentation:
     labels: uint8 (slice, row, column), 0 background, 1 GGO, 2 consolidation.
     probability: float32, infection probability.
     lungs: uint8, 0 none, 1 right, 2 left (the patient's).
+    consolidation: uint8, share of consolidation among infection, 0 to 255, wherever `probability` reaches LOWEST_THRESHOLD
+        (0 elsewhere); None where it was not kept. With `probability` it is all that other thresholds need.
     provenance: models, weights hashes, thresholds, versions.
     """
 
@@ -122,10 +134,12 @@ class Segmentation:
     lungs: NDArray[np.uint8]
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    consolidation: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
-        if not self.labels.shape == self.probability.shape == self.lungs.shape:
+        shapes = {a.shape for a in (self.labels, self.probability, self.lungs, self.consolidation) if a is not None}
+        if len(shapes) > 1:
             raise GeometryError(
-                f"labels {self.labels.shape}, probability {self.probability.shape} and lungs {self.lungs.shape} "
-                "must share one grid"
+                f"labels {self.labels.shape}, probability {self.probability.shape}, lungs {self.lungs.shape} "
+                "and consolidation must share one grid"
             )
