@@ -31,8 +31,47 @@ def edge_of(truth: Tensor) -> Tensor:
 
 
 def infnet_loss(output: InfNetOutput, truth: Tensor) -> Tensor:
-    """L_seg on S_g, S_5, S_4, S_3 plus the edge loss (Eq. 1, 5). `truth` (N, 1, H, W) in [0, 1], soft or hard."""
+    """L_seg on S_g, S_5, S_4, S_3 plus the edge loss (Eq. 1, 5). `truth` (N, 1, H, W) in [0, 1], soft or hard.
+
+    Parts that the network was built without add nothing.
+    """
     weight = boundary_weight(truth)
-    maps = (output.s3, output.s4, output.s5, output.s_g)
-    edge = F.binary_cross_entropy_with_logits(output.edge.float(), edge_of(truth))
-    return sum((segmentation_loss(m.float(), truth, weight) for m in maps), edge)
+    maps = {id(m): m for m in (output.s3, output.s4, output.s5, output.s_g)}.values()
+    total = sum((segmentation_loss(m.float(), truth, weight) for m in maps), truth.new_zeros(()))
+    if output.edge is not None:
+        total = total + F.binary_cross_entropy_with_logits(output.edge.float(), edge_of(truth))
+    return total
+
+
+def infection_loss(output: InfNetOutput | Tensor, truth: Tensor) -> Tensor:
+    """The loss of any network for infection: Inf-Net's, or L_seg (Eq. 4) on the one map of a baseline."""
+    if isinstance(output, InfNetOutput):
+        return infnet_loss(output, truth)
+    return segmentation_loss(output.float(), truth, boundary_weight(truth))
+
+
+def class_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross entropy inside and round the infection, plus one minus the Dice of each lesion class.
+
+    logits (N, 3, H, W), truth (N, H, W) of 0, 1, 2.
+    """
+    entropy = F.cross_entropy(logits, truth, reduction="none")
+    infected = (truth > 0).float()
+    near = F.max_pool2d(infected[:, None], 15, 1, 7)[:, 0]
+    weight = 0.1 + near
+    p = torch.softmax(logits, 1)[:, 1:]
+    t = F.one_hot(truth, 3).permute(0, 3, 1, 2)[:, 1:].float()
+    overlap = (2 * (p * t).sum((0, 2, 3)) + 1) / ((p + t).sum((0, 2, 3)) + 1)
+    return (entropy * weight).sum() / weight.sum() + (1 - overlap).mean()
+
+
+def summed_entropy(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross entropy summed over all pixels of the batch, as the paper trains FCN8s."""
+    return F.cross_entropy(logits, truth, reduction="sum")
+
+
+def overlap_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross entropy plus one minus Dice, (N, 1, H, W): for the lungs."""
+    p = torch.sigmoid(logits)
+    overlap = (2 * (p * truth).sum((1, 2, 3)) + 1) / ((p + truth).sum((1, 2, 3)) + 1)
+    return F.binary_cross_entropy_with_logits(logits, truth) + (1 - overlap).mean()

@@ -37,10 +37,31 @@ def _lung_unet(**options: Any) -> nn.Module:
     return net
 
 
+def _unet(**options: Any) -> nn.Module:
+    from infnet.networks.baselines import unet
+
+    return unet(**options)
+
+
+def _unet_plus_plus(**options: Any) -> nn.Module:
+    from infnet.networks.baselines import unet_plus_plus
+
+    return unet_plus_plus(**options)
+
+
+def _deeplabv3_plus(**options: Any) -> nn.Module:
+    from infnet.networks.baselines import deeplabv3_plus
+
+    return deeplabv3_plus(**options)
+
+
 NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
     "inf-net": _infnet,
     "fcn8s": _fcn8s,
     "lung-unet": _lung_unet,
+    "unet": _unet,
+    "unet++": _unet_plus_plus,
+    "deeplabv3+": _deeplabv3_plus,
 }
 
 

@@ -19,13 +19,16 @@ from torch import Tensor, nn
 
 
 class InfNetOutput(NamedTuple):
-    """Logits, each (N, 1, H, W) at the size of the input; `s3` is the prediction."""
+    """Logits, each (N, 1, H, W) at the size of the input; `s3` is the prediction.
+
+    `edge`: None without edge attention. Without reverse attention the first four are one tensor.
+    """
 
     s3: Tensor
     s4: Tensor
     s5: Tensor
     s_g: Tensor
-    edge: Tensor
+    edge: Tensor | None
 
 
 def resize(x: Tensor, size: torch.Size | tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -115,7 +118,10 @@ class EdgeAttention(nn.Module):
 
 
 class ReverseAttention(nn.Module):
-    """Look where the deeper map S does not: R = C(f * (1 - sigmoid S), e_att), then S' = head(R) + S (Eq. 2, 3)."""
+    """Look where the deeper map S does not: R = C(f * (1 - sigmoid S), e_att), then S' = head(R) + S (Eq. 2, 3).
+
+    edge: channels of e_att; 0 where there is no edge attention, and R = f * (1 - sigmoid S).
+    """
 
     def __init__(
         self, inputs: int, width: int, kernel: int, refinements: int, head_kernel: int, edge: int = 64
@@ -126,11 +132,13 @@ class ReverseAttention(nn.Module):
         self.refine = nn.ModuleList(ConvUnit(a, width, kernel) for a in widths[:-1])
         self.head = ConvUnit(width, 1, head_kernel)
 
-    def forward(self, f: Tensor, deeper: Tensor, e_att: Tensor) -> Tensor:
+    def forward(self, f: Tensor, deeper: Tensor, e_att: Tensor | None) -> Tensor:
         size = f.shape[-2:]
         deeper = resize(deeper, size)
         attention = 1 - torch.sigmoid(deeper)
-        r = torch.cat((self.reduce(f * attention), resize(e_att, size)), 1)
+        r = self.reduce(f * attention)
+        if e_att is not None:
+            r = torch.cat((r, resize(e_att, size)), 1)
         for unit in self.refine:
             r = F.relu(unit(r))
         return self.head(r) + deeper
@@ -140,23 +148,43 @@ class InfNet(nn.Module):
     """Inf-Net. Input (N, 3, H, W), ImageNet-normalised grey; H and W multiples of 32, 352 as published.
 
     Returns `InfNetOutput`, logits at input size; sigmoid of `s3` is the infection probability.
+
+    backbone: a ResNet-like network of timm with a deep or plain stem; the published one is Res2Net-50 v1b.
+    partial_decoder, reverse_attention, edge_attention: the parts that Table IV of the paper takes away. Without the
+    partial decoder S_g is a 1 x 1 convolution of f5; without reverse attention S_3 is S_g; without edge attention the
+    edge map is None. Edge attention serves the reverse attention and needs it (ValueError).
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        backbone: str = "res2net50d",
+        partial_decoder: bool = True,
+        reverse_attention: bool = True,
+        edge_attention: bool = True,
+    ) -> None:
         super().__init__()
-        self.backbone: Any = timm.create_model("res2net50d", pretrained=False, num_classes=0)
-        self.rfb3 = ReceptiveFieldBlock(512)
-        self.rfb4 = ReceptiveFieldBlock(1024)
-        self.rfb5 = ReceptiveFieldBlock(2048)
-        self.partial_decoder = PartialDecoder()
-        self.edge_attention = EdgeAttention()
-        self.ra5 = ReverseAttention(2048, 256, kernel=5, refinements=3, head_kernel=1)
-        self.ra4 = ReverseAttention(1024, 64, kernel=3, refinements=2, head_kernel=3)
-        self.ra3 = ReverseAttention(512, 64, kernel=3, refinements=2, head_kernel=3)
+        if edge_attention and not reverse_attention:
+            raise ValueError("edge attention feeds the reverse attention: switch both off, or both on")
+        self.backbone: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
+        low, *high = (stage["num_chs"] for stage in self.backbone.feature_info[1:])            # 256; 512, 1024, 2048
+        edge = 64 if edge_attention else 0
+        if partial_decoder:
+            self.rfb3, self.rfb4, self.rfb5 = (ReceptiveFieldBlock(channels) for channels in high)
+            self.partial_decoder = PartialDecoder()
+        else:
+            self.coarse = nn.Conv2d(high[2], 1, 1)
+        if edge_attention:
+            self.edge_attention = EdgeAttention(low)
+        if reverse_attention:
+            self.ra5 = ReverseAttention(high[2], 256, kernel=5, refinements=3, head_kernel=1, edge=edge)
+            self.ra4 = ReverseAttention(high[1], 64, kernel=3, refinements=2, head_kernel=3, edge=edge)
+            self.ra3 = ReverseAttention(high[0], 64, kernel=3, refinements=2, head_kernel=3, edge=edge)
+        self.parts = (partial_decoder, reverse_attention, edge_attention)
 
     def forward(self, x: Tensor) -> InfNetOutput:
         if x.shape[-2] % 32 or x.shape[-1] % 32:
             raise ValueError(f"Inf-Net takes sides that are multiples of 32, not {tuple(x.shape[-2:])}")
+        partial_decoder, reverse_attention, edge_attention = self.parts
         net = self.backbone
         f1 = net.maxpool(net.act1(net.bn1(net.conv1(x))))                              # 64 x 88
         f2 = net.layer1(f1)                                                            # 256 x 88
@@ -164,11 +192,16 @@ class InfNet(nn.Module):
         f4 = net.layer3(f3)                                                            # 1024 x 22
         f5 = net.layer4(f4)                                                            # 2048 x 11
 
-        e_att, edge = self.edge_attention(f2)                                          # 64 x 88, 1 x 88
-        s_g = self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))        # 1 x 44
+        e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)      # 64 x 88, 1 x 88
+        if partial_decoder:
+            s_g = self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))    # 1 x 44
+        else:
+            s_g = self.coarse(f5)                                                      # 1 x 11
+        size = x.shape[-2:]
+        if not reverse_attention:
+            return InfNetOutput(*[resize(s_g, size)] * 4, edge=None)
         s5 = self.ra5(f5, s_g, e_att)                                                  # 1 x 11
         s4 = self.ra4(f4, s5, e_att)                                                   # 1 x 22
         s3 = self.ra3(f3, s4, e_att)                                                   # 1 x 44
-
-        size = x.shape[-2:]
-        return InfNetOutput(*(resize(s, size) for s in (s3, s4, s5, s_g, edge)))
+        maps = (resize(s, size) for s in (s3, s4, s5, s_g))
+        return InfNetOutput(*maps, edge=None if edge is None else resize(edge, size))
