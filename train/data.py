@@ -1,31 +1,30 @@
-"""Training slices in memory, in the one convention of `infnet.preprocess`, and batches drawn from them.
+"""Training slices read into memory, in the one convention of `infnet.preprocess`, and splits of them by patient.
 
 Every reader returns `Example`s: an upright grey slice cropped a little wider than the lungs, its mask, the lung box
-inside it, and the group (patient or volume) by which splits are made. A batch is a pure function of seed and step,
-so a resumed run sees the same batches as one that never stopped.
+inside it, and the group (patient or volume) by which splits are made. To add a data set, write a reader that returns
+Examples, or lay it out as `folder` reads it.
 """
 
 from __future__ import annotations
 
+import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from infnet.errors import InfNetError
-from infnet.preprocess import IMAGENET_MEAN, IMAGENET_STD, crop, lung_box, resize, window_grey, window_hu
+from infnet.preprocess import crop, lung_box, resize, window_grey, window_hu
 
 STORED = 384  # side of the slices kept in memory
-LOOSE = (-0.03, 0.12)  # widening of the lung box in training: the app's box is never perfect
-PLAIN = (0.04, 0.04)  # the app's own margin
 SURROUND = 0.15  # how much more than the lung box is kept, where there is more, for random crops
+ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+Grey = NDArray[np.uint8]
 
 # Slices of the 50 labelled ones that show the same patient at nearly the same height (correlation of 48 x 48
 # thumbnails above 0.86): they must fall on the same side of a split.
@@ -37,14 +36,15 @@ class Example:
     """One training slice: `image` and `mask` are uint8 (STORED, STORED).
 
     `mask` holds infection 0..255 (soft where it is a pseudo label) or the classes 0, 1, 2. `box` is the lung box as
-    fractions (top, left, bottom, right) of the stored slice.
+    fractions (top, left, bottom, right) of the stored slice. `shape`: rows and columns before storing.
     """
 
     name: str
     group: str
-    image: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
+    image: Grey
+    mask: Grey
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    shape: tuple[int, int] = (STORED, STORED)
 
 
 def data_root() -> Path:
@@ -52,71 +52,206 @@ def data_root() -> Path:
     return Path(os.environ.get("INFNET_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 
 
-def _files(folder: Path) -> list[Path]:
-    files = (
-        sorted(p for p in folder.glob("*") if p.suffix.lower() in {".png", ".jpg", ".jpeg"}) if folder.is_dir() else []
-    )
-    if not files:
-        raise InfNetError(f"{folder}: no images; set INFNET_DATA to the folder that holds the data sets")
-    return files
-
-
-def _pairs(images: Path, masks: Path) -> Iterable[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]:
-    by_stem = {p.stem: p for p in _files(masks)}
-    for path in _files(images):
-        if path.stem not in by_stem:
-            raise InfNetError(f"{path}: no mask of that name in {masks}; add it or remove the image")
-        image = np.asarray(Image.open(path).convert("L"))
-        mask = np.asarray(Image.open(by_stem[path.stem]))
-        if mask.shape != image.shape:
-            raise InfNetError(f"{path}: {image.shape} but its mask is {mask.shape}; they must have one size")
-        yield path.stem, image, mask
-
-
-def _store(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return resize(image, (STORED, STORED))
-
-
-def _store_labels(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(mask).resize((STORED, STORED), Image.Resampling.NEAREST))
+def dataset_folder(root: Path) -> Path:
+    """The folder with TrainingSet and TestingSet: `root`, or Dataset or covid-semiseg/Dataset in it."""
+    found = [f for f in (root, root / "Dataset", root / "covid-semiseg" / "Dataset") if (f / "TrainingSet").is_dir()]
+    if not found:
+        raise InfNetError(
+            f"{root}: no COVID-SemiSeg data set (a folder Dataset that holds TrainingSet); "
+            "give its folder with --data, or set INFNET_DATA"
+        )
+    return found[0]
 
 
 def training_set(root: Path) -> Path:
     """The folder of the official COVID-SemiSeg training set."""
-    return root / "covid-semiseg" / "Dataset" / "TrainingSet"
+    return dataset_folder(root) / "TrainingSet"
+
+
+# Files
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InfNetError(f"{folder}: no such folder; give the folder of the data set with --data")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
+    if not files:
+        raise InfNetError(f"{folder}: no images; give the folder of the data set with --data")
+    return files
+
+
+def _grey(path: Path) -> Grey:
+    try:
+        return np.asarray(Image.open(path).convert("L"))
+    except (OSError, ValueError) as error:
+        raise InfNetError(f"{path}: not a readable image ({error}); replace or remove it") from error
+
+
+def _mates(folder: Path, kind: str = "mask") -> Callable[[Path, tuple[int, ...]], NDArray]:
+    """A function that reads the image in `folder` of the same stem, with the values it is stored with."""
+    by_stem = {p.stem: p for p in _files(folder)}
+
+    def mate(path: Path, shape: tuple[int, ...]) -> NDArray:
+        if path.stem not in by_stem:
+            raise InfNetError(f"{path}: no {kind} of that name in {folder}; add it or remove the image")
+        try:
+            with Image.open(by_stem[path.stem]) as image:
+                plain = image.mode in "1LPI" or image.mode.startswith("I;")
+                mask = np.asarray(image if plain else image.convert("L"))
+        except (OSError, ValueError) as error:
+            raise InfNetError(f"{by_stem[path.stem]}: not a readable {kind} ({error}); replace it") from error
+        if mask.shape != shape:
+            sizes = [" x ".join(map(str, s)) for s in (shape, mask.shape)]
+            raise InfNetError(f"{path}: {sizes[0]} pixels, but its {kind} has {sizes[1]}; they must have one size")
+        return mask
+
+    return mate
+
+
+def _binary(mask: NDArray, path: Path) -> NDArray[np.bool_]:
+    """A mask of 0/1, 0/255, or 0/255 smeared by JPEG, as true and false."""
+    high = int(mask.max())
+    odd = (mask > 24) & (mask < 231) if high > 1 else np.zeros(1, bool)
+    if odd.mean() > 0.01:
+        raise InfNetError(
+            f"{path}: its mask holds values such as {int(mask[odd][0])}; give 0 for background and 255 for infection"
+        )
+    return mask > (128 if high > 1 else 0)
+
+
+def _classes(mask: NDArray, path: Path) -> Grey:
+    if mask.max() > 2:
+        raise InfNetError(
+            f"{path}: its mask holds the value {int(mask.max())}; give 0 background, 1 ground glass, 2 consolidation"
+        )
+    return mask.astype(np.uint8)
+
+
+def _each(make: Callable[[Path], Example | None], files: Iterable[Path]) -> list[Example]:
+    """Decoding lets go of the interpreter's lock, so some threads halve the time."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return [example for example in threads.map(make, files) if example is not None]
+
+
+def _store(image: Grey) -> Grey:
+    return resize(image, (STORED, STORED))
+
+
+def _store_labels(mask: Grey) -> Grey:
+    return np.asarray(Image.fromarray(mask).resize((STORED, STORED), Image.Resampling.NEAREST))
+
+
+def _windowed(image: Grey) -> Grey:
+    return window_grey(np.ascontiguousarray(image))[0]
+
+
+# COVID-SemiSeg: files are transposed and cropped to the lungs already
 
 
 def labelled(root: Path, classes: bool = False) -> list[Example]:
-    """The 50 slices labelled by a radiologist; with `classes`, masks hold 0 background, 1 GGO, 2 consolidation.
+    """The slices labelled by a radiologist; with `classes`, masks hold 0 background, 1 GGO, 2 consolidation."""
+    base = training_set(root) / ("MultiClassInfection-Train" if classes else "LungInfection-Train/Doctor-label")
+    mask_of = _mates(base / "GT")
 
-    The files are transposed and cropped to the lungs already.
+    def make(path: Path) -> Example:
+        image = _grey(path).T
+        mask = mask_of(path, image.T.shape).T
+        if classes:
+            stored = _store_labels(np.ascontiguousarray(_classes(mask, path)))
+        else:
+            stored = _store((_binary(mask, path) * 255).astype(np.uint8))
+        return Example(path.stem, _labelled_group(path.stem), _store(_windowed(image)), stored, shape=image.shape)
+
+    return _each(make, sorted(_files(base / "Imgs"), key=lambda p: (len(p.stem), p.stem)))
+
+
+def _labelled_group(name: str) -> str:
+    same = next((min(s) for s in SAME_PATIENT if name.isdigit() and int(name) in s), name)
+    return f"labelled-{same}"
+
+
+def unlabelled(folder: Path, masks: Path | None = None) -> list[Example]:
+    """Slices in `folder`/Imgs with empty masks, or with the soft masks in the folder `masks`.
+
+    As in COVID-SemiSeg and as `train.prepare` writes them: cropped to the lungs, transposed, and named by volume and
+    slice (VOLUME_SLICE).
     """
-    base = training_set(root)
-    folder = base / ("MultiClassInfection-Train" if classes else "LungInfection-Train/Doctor-label")
-    examples = []
-    for name, image, mask in _pairs(folder / "Imgs", folder / "GT"):
-        group = next((f"labelled-{min(s)}" for s in SAME_PATIENT if int(name) in s), f"labelled-{name}")
-        stored = _store_labels(mask.T.copy()) if classes else _store(((mask.T > 128) * 255).astype(np.uint8))
-        examples.append(Example(name, group, _store(window_grey(image.T.copy())[0]), stored))
-    return sorted(examples, key=lambda e: int(e.name))
+
+    mask_of = _mates(masks) if masks is not None else None
+
+    def make(path: Path) -> Example:
+        volume = path.stem.rsplit("_", 1)[0]
+        image = _grey(path).T
+        mask = np.zeros(image.shape, np.uint8)
+        if mask_of is not None:
+            mask = mask_of(path, image.T.shape).astype(np.uint8).T
+        if "coronacases_org" in volume:  # these volumes also lie upside down
+            image, mask = image[::-1], mask[::-1]
+        stored = _store(np.ascontiguousarray(mask))
+        return Example(path.stem, _volume(volume), _store(_windowed(image)), stored, shape=image.shape)
+
+    return _each(make, _files(folder / "Imgs"))
+
+
+def _volume(name: str) -> str:
+    """The group of a volume. Coronacases patients are met under two names."""
+    return "corona" + name[-3:] if "coronacases_org" in name else name
+
+
+def as_file(mask: Grey, example: Example) -> Grey:
+    """A mask (STORED, STORED) of an example of `unlabelled` as the file beside its image: the way back."""
+    mask = resize(mask, example.shape)
+    if example.group.startswith("corona"):
+        mask = mask[::-1]
+    return np.ascontiguousarray(mask.T)
+
+
+def from_file(mask: Grey, example: Example) -> Grey:
+    """What `unlabelled` makes of a mask file: upright (STORED, STORED)."""
+    mask = mask.T
+    return _store(np.ascontiguousarray(mask[::-1] if example.group.startswith("corona") else mask))
 
 
 def pseudo_labelled(root: Path) -> list[Example]:
     """The unlabelled slices with the pseudo labels that the paper's authors published, kept soft."""
-    folder = training_set(root) / "LungInfection-Train" / "Pseudo-label"
-    examples = []
-    for name, image, mask in _pairs(folder / "Imgs", folder / "GT"):
-        volume = name.rsplit("_", 1)[0]
-        image, mask = image.T, mask.T
-        if "coronacases" in volume:  # these volumes also lie upside down
-            image, mask = image[::-1], mask[::-1]
-        group = "corona" + volume[-3:] if "coronacases" in volume else volume
-        examples.append(Example(name, group, _store(window_grey(image.copy())[0]), _store(mask.copy())))
-    return examples
+    base = training_set(root) / "LungInfection-Train" / "Pseudo-label"
+    return unlabelled(base, base / "GT")
+
+
+# Full-field slices
+
+
+def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool = False) -> list[Example]:
+    """Your own slices: `base`/images upright, `base`/`masks` beside them with the same names.
+
+    Masks hold 0 and 255, or with `classes` 0, 1, 2. With lung masks in `base`/`lungs` a slice is cropped to the lungs
+    and one without lung is left out; without such a folder slices are taken as cropped already. Groups (patients) come
+    from `base`/groups.csv, with columns name and group, else from the name up to its last underscore.
+    """
+    groups = {}
+    if (base / "groups.csv").exists():
+        with (base / "groups.csv").open(newline="") as file:
+            groups = {row["name"]: row["group"] for row in csv.DictReader(file)}
+
+    mask_of = _mates(base / masks)
+    lungs_of = _mates(base / lungs, "lung mask") if (base / lungs).is_dir() else None
+
+    def make(path: Path) -> Example | None:
+        image = _grey(path)
+        mask = mask_of(path, image.shape)
+        mask = _classes(mask, path) if classes else (_binary(mask, path) * 255).astype(np.uint8)
+        group = groups.get(path.stem) or path.stem.rsplit("_", 1)[0]
+        if lungs_of is None:
+            stored = _store_labels(mask) if classes else _store(mask)
+            return Example(path.stem, group, _store(_windowed(image)), stored, shape=image.shape)
+        inside = lungs_of(path, image.shape) > 0
+        return _cropped(path.stem, group, _windowed(image), inside, mask, classes) if inside.any() else None
+
+    return _each(make, _files(base / "images"))
 
 
 def _cropped(
-    name: str, group: str, grey: NDArray[np.uint8], lungs: NDArray[np.bool_], mask: NDArray[np.uint8]
+    name: str, group: str, grey: Grey, lungs: NDArray[np.bool_], mask: Grey, classes: bool = False
 ) -> Example:
     """A full-field slice cut a little wider than its lungs, with the lung box inside."""
     tight, box = lung_box(lungs, margin=0.0), lung_box(lungs, margin=SURROUND)
@@ -129,23 +264,13 @@ def _cropped(
         (tight.bottom - box.top) / rows,
         (tight.right - box.left) / columns,
     )
-    return Example(name, group, _store(crop(grey, box)), _store(crop(mask, box)), inner)
+    keep = _store_labels if classes else _store
+    return Example(name, group, _store(crop(grey, box)), keep(crop(mask, box)), inner, box.shape)
 
 
 def coronacases(root: Path) -> list[Example]:
     """Slices of ten patients, upright and full field, cropped round the true lungs; infection masks."""
-    base = root / "coronacases"
-    examples = []
-    for path in _files(base / "images"):
-        lungs, lesion = (
-            np.asarray(Image.open(next((base / kind).glob(path.stem + ".*"))).convert("L")) > 0
-            for kind in ("lungs", "lesions")
-        )
-        if lungs.any():
-            grey = window_grey(np.asarray(Image.open(path).convert("L")))[0]
-            mask = (lesion * 255).astype(np.uint8)
-            examples.append(_cropped(path.stem, path.stem.split("_")[0], grey, lungs, mask))
-    return examples
+    return folder(root / "coronacases", masks="lesions")
 
 
 def lesion_free(root: Path) -> list[Example]:
@@ -165,26 +290,34 @@ def lesion_free(root: Path) -> list[Example]:
 
 def lungs(root: Path) -> list[Example]:
     """Full-field slices with lung masks (0/255): the coronacases patients, and slices in HU of 45 other patients."""
-    examples = []
-    for path in _files(root / "coronacases" / "images"):
-        mask = np.asarray(Image.open(next((root / "coronacases" / "lungs").glob(path.stem + ".*"))).convert("L")) > 0
-        grey = window_grey(np.asarray(Image.open(path).convert("L")))[0]
-        examples.append(_lung_example(path.stem, path.stem.split("_")[0], grey, mask))
-    for path in sorted((root / "lungs-hu" / "images").glob("*.tif")):
-        mask = np.asarray(Image.open(next((root / "lungs-hu" / "masks").glob(path.stem + ".*")))) > 0
-        examples.append(
-            _lung_example(path.stem, path.stem.split("_Z")[0], window_hu(np.asarray(Image.open(path))), mask)
-        )
-    return examples
+    corona_lungs, hu_lungs = (_mates(root / part, "lung mask") for part in ("coronacases/lungs", "lungs-hu/masks"))
+
+    def corona(path: Path) -> Example:
+        image = _grey(path)
+        mask = corona_lungs(path, image.shape) > 0
+        return _lung_example(path.stem, path.stem.split("_")[0], _windowed(image), mask)
+
+    def hounsfield(path: Path) -> Example:
+        image = np.asarray(Image.open(path))
+        mask = hu_lungs(path, image.shape) > 0
+        return _lung_example(path.stem, path.stem.split("_Z")[0], window_hu(image), mask)
+
+    return [
+        *_each(corona, _files(root / "coronacases" / "images")),
+        *_each(hounsfield, _files(root / "lungs-hu" / "images")),
+    ]
 
 
-def _lung_example(name: str, group: str, grey: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Example:
+def _lung_example(name: str, group: str, grey: Grey, mask: NDArray[np.bool_]) -> Example:
     box = lung_box(mask, margin=0.0)
     rows, columns = mask.shape
     inner = (
         (box.top / rows, box.left / columns, box.bottom / rows, box.right / columns) if box else (0.0, 0.0, 1.0, 1.0)
     )
-    return Example(name, group, _store(grey), _store((mask * 255).astype(np.uint8)), inner)
+    return Example(name, group, _store(grey), _store((mask * 255).astype(np.uint8)), inner, (rows, columns))
+
+
+# Splits
 
 
 def folds(groups: Sequence[str], count: int = 5, seed: int = 0) -> dict[str, int]:
@@ -199,74 +332,21 @@ def folds(groups: Sequence[str], count: int = 5, seed: int = 0) -> dict[str, int
 def held_out(
     examples: Sequence[Example], fold: int, count: int = 5, seed: int = 0
 ) -> tuple[list[Example], list[Example]]:
-    """Split by group into (train, validation); `validation` is fold number `fold`."""
+    """Split by group into (train, validation); `validation` is fold number `fold`, empty for -1."""
+    if fold < 0:
+        return list(examples), []
     fold_of = folds([e.group for e in examples], count, seed)
     return ([e for e in examples if fold_of[e.group] != fold], [e for e in examples if fold_of[e.group] == fold])
 
 
-def _view(example: Example, rng: np.random.Generator | None, margin: tuple[float, float]) -> Tensor:
-    """The affine matrix (2, 3) from output to input coordinates, both in [-1, 1]: crop, flips, quarter turns, tilt."""
-    top, left, bottom, right = example.box
-    rows, columns = bottom - top, right - left
-    extra = np.full(4, margin[1]) if rng is None else rng.uniform(*margin, 4)
-    top, left = max(top - extra[0] * rows, 0.0), max(left - extra[1] * columns, 0.0)
-    bottom, right = min(bottom + extra[2] * rows, 1.0), min(right + extra[3] * columns, 1.0)
-    matrix = np.eye(2)
-    if rng is not None:
-        angle = rng.uniform(-15, 15) * np.pi / 180
-        matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        if rng.random() < 0.5:
-            matrix = matrix[:, ::-1]
-        matrix = matrix * rng.choice([-1, 1], 2)
-    matrix = np.diag([right - left, bottom - top]) @ matrix
-    centre = np.array([[left + right - 1], [top + bottom - 1]])
-    return torch.from_numpy(np.hstack([matrix, centre]).astype(np.float32))
+def split_record(train: dict[str, list[Example]], validation: dict[str, list[Example]]) -> dict[str, dict]:
+    """Names by source and group, to be saved with a run."""
 
+    def by_group(examples: list[Example]) -> Iterator[tuple[str, list[str]]]:
+        for group in sorted({e.group for e in examples}):
+            yield group, [e.name for e in examples if e.group == group]
 
-def _regrey(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Another window, gamma, blur and noise, for grey in [0, 1] of shape (N, 1, S, S)."""
-    n = len(x)
-
-    def draw(low: float, high: float) -> Tensor:
-        return torch.from_numpy(rng.uniform(low, high, (n, 1, 1, 1)).astype(np.float32))
-
-    x = ((x - 0.5) * draw(0.75, 1.35) + 0.5 + draw(-0.12, 0.12)).clamp(0, 1)
-    x = x ** torch.exp(draw(-0.35, 0.35))
-    x = torch.where(draw(0, 1) < 0.25, F.avg_pool2d(x, 3, 1, 1, count_include_pad=False), x)
-    noise = torch.from_numpy(rng.standard_normal(x.shape, dtype=np.float32))
-    return (x + noise * draw(-0.04, 0.04).clamp(min=0)).clamp(0, 1)
-
-
-def make_batch(
-    examples: Sequence[Example],
-    size: int,
-    rng: np.random.Generator | None = None,
-    classes: bool = False,
-    margin: tuple[float, float] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Grey (N, 1, size, size) in [0, 1], and masks: (N, 1, size, size) in [0, 1], or int64 (N, size, size) classes.
-
-    With `rng` the slices are augmented; without it they are the plain lung-box crop. `margin`: least and most by which
-    the lung box is widened, as shares of its sides; without `rng` the most.
-    """
-    margin = margin or (LOOSE if rng is not None else PLAIN)
-    images, masks = [], []
-    for example in examples:
-        grid = F.affine_grid(_view(example, rng, margin)[None], [1, 1, size, size], align_corners=False)
-        image = torch.from_numpy(example.image.astype(np.float32))[None, None] / 255
-        mask = torch.from_numpy(example.mask.astype(np.float32))[None, None]
-        if size < STORED / 1.5:  # grid sampling does not antialias
-            image = F.avg_pool2d(image, 2)
-        images.append(F.grid_sample(image, grid, align_corners=False))
-        masks.append(F.grid_sample(mask, grid, mode="nearest" if classes else "bilinear", align_corners=False))
-    x, y = torch.cat(images), torch.cat(masks)
-    if rng is not None:
-        x = _regrey(x, rng)
-    return x, (y[:, 0].long() if classes else y / 255)
-
-
-def to_input(grey: Tensor) -> Tensor:
-    """(N, 1, S, S) in [0, 1] -> (N, 3, S, S) with ImageNet mean and standard deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=grey.device)[:, None, None]
-    std = torch.tensor(IMAGENET_STD, device=grey.device)[:, None, None]
-    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)
+    return {
+        part: {source: dict(by_group(examples)) for source, examples in sources.items()}
+        for part, sources in (("train", train), ("validation", validation))
+    }

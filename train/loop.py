@@ -1,168 +1,280 @@
-"""The only training loop: steps, schedule, precision, averaging, validation, log and restartable checkpoints."""
+"""The only training loop: steps, schedule, precision, averaging, validation, log and restartable checkpoints.
+
+The batch, the learning rate and every random number of a step are functions of the seed and the step. So the step is
+all that a checkpoint must hold of the sampler, the scheduler and the generators, and a resumed run is the same run.
+bf16 needs no gradient scaler.
+"""
 
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import math
-import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from infnet.errors import InfNetError
+from train import report
+from train.checkpoint import load_checkpoint, save_atomically, write_text
 from train.config import TrainConfig
+from train.distributed import Place, agreed, shared
+from train.machine import faster_precision, keep_memory
 
 Batch = tuple[Tensor, Tensor]
+Scores = dict[str, float]
+SCALE = 2  # stream of random numbers; see train.batches
 
 
-def save_atomically(state: dict, path: Path) -> None:
-    """Write beside `path`, flush to disk, then replace: a kill leaves the old checkpoint or the new one, whole."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InfNetError(
-            f"{path}: not saved ({error.strerror}); the older checkpoint is kept, free some space"
-        ) from error
+class Paused(Exception):  # noqa: N818 - nothing went wrong
+    """The time that was given is over; the checkpoint is saved. `step`: how many are done."""
+
+    def __init__(self, step: int, steps: int) -> None:
+        super().__init__(f"paused after {step} of {steps} steps; go on with --resume")
+        self.step = step
 
 
-def load_checkpoint(path: Path) -> dict:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InfNetError(f"{path}: no such checkpoint; start without --resume") from None
-    except Exception as error:
-        raise InfNetError(f"{path}: not a readable checkpoint ({type(error).__name__}); start without it") from error
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    batch: (step, places) -> input and truth of those places of the step's batch, on the device.
+    loss: (output of the network, truth) -> mean loss of the slices given.
+    validate: scores of the averaged network; the first chooses `best.pt`. None where nothing is held out.
+    montage: a picture of predictions on validation slices.
+    before: called with (step, averaged network) ahead of every step; Algorithm 1 grows its training set there.
+    split: which slices are trained on and which validate, by source and group.
+    """
+
+    network: nn.Module
+    batch: Callable[[int, range], Batch]
+    loss: Callable[[Any, Tensor], Tensor]
+    validate: Callable[[nn.Module], Scores] | None = None
+    montage: Callable[[nn.Module], Image.Image] | None = None
+    before: Callable[[int, nn.Module], None] | None = None
+    split: dict = field(default_factory=dict)
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth."""
+    """Linear warm-up, then half a cosine down to a hundredth, a tenth every `decay_every` steps, or no change."""
     if step < config.warmup:
         return config.learning_rate * (step + 1) / config.warmup
+    if config.schedule == "step":
+        return config.learning_rate * 0.1 ** (step // config.decay_every)
+    if config.schedule == "constant":
+        return config.learning_rate
     done = (step - config.warmup) / max(config.steps - config.warmup, 1)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _average_into(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
-    decay = min(decay, (1 + step) / (10 + step))  # follow closely while the weights still move fast
-    with torch.no_grad():
-        for a, b in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if a.is_floating_point():
-                a.lerp_(b, 1 - decay)
-            else:
-                a.copy_(b)
+def scale_at(step: int, config: TrainConfig) -> tuple[int, int]:
+    """(which draw of slices, side in pixels) of a step."""
+    if config.every_scale:
+        return step // len(config.scales), config.side(config.scales[step % len(config.scales)])
+    rng = np.random.default_rng((config.seed, step, SCALE))
+    return step, config.side(float(rng.choice(config.scales)))
+
+
+def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Weight decay acts on kernels, not on biases and batch norm."""
+    parameters = list(network.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.99, fused=True)
+    kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=config.learning_rate, fused=True)
+
+
+class Average:
+    """Running average of a network's weights, kept beside it."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval()
+        self._decay = decay
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        self._floats = [p for p in pairs if p[0].is_floating_point()]
+        self._counts = [p for p in pairs if not p[0].is_floating_point()]
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        decay = min(self._decay, (1 + step) / (10 + step))  # closely while the weights still move fast
+        ours, theirs = zip(*self._floats, strict=True)
+        torch._foreach_lerp_(list(ours), list(theirs), 1 - decay)
+        for mine, other in self._counts:
+            mine.copy_(other)
 
 
 def fit(
-    network: nn.Module,
-    batch_at: Callable[[int, np.random.Generator], Batch],
-    loss_of: Callable[[nn.Module, Batch], Tensor],
-    validate: Callable[[nn.Module], dict[str, float]],
+    task: Task,
     config: TrainConfig,
     run: Path,
+    place: Place | None = None,
     resume: bool = False,
+    deadline: float = math.inf,
     stop_at: int | None = None,
 ) -> nn.Module:
-    """Train `network` in place of `config.steps` steps and return the averaged network.
+    """Train `task.network` in place until `config.steps` and return the averaged network.
 
-    `batch_at(step, rng)` makes the batch of a step from a generator seeded by (seed, step). `validate` returns scores
-    for the log; the first is the one by which `best.pt` is chosen. `stop_at` ends early, as a kill would.
+    The folder `run` gets config, split, environment, log, curves, montage, `last.pt` and `best.pt`. `deadline`, in
+    `time.monotonic()`, ends it with Paused once that checkpoint is saved; `stop_at` returns early, as a kill would.
+    Raises InfNetError where a checkpoint does not fit the settings or cannot be saved, or the loss is lost.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_flush_denormal(True)  # numbers too small to matter cost a CPU many times the time of others
-    network.to(device, memory_format=torch.channels_last)
-    average = copy.deepcopy(network).eval()
-    decaying = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decaying, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=config.learning_rate,
-        fused=True,
-    )
-    first, best = 0, -math.inf
+    place = place or Place(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    keep_memory()
+    network = task.network.to(place.device, memory_format=torch.channels_last)
+    average = Average(network, config.ema)
+    optimizer = make_optimizer(network, config)
+    state: dict[str, Any] = {"step": 0, "best": -math.inf, "stale": 0, "rows": [], "seconds": 0.0, "precision": ""}
+    losses: list[Tensor] = []  # since the last validation
     last = run / "last.pt"
     if resume and last.exists():
-        state = load_checkpoint(last)
-        if TrainConfig.from_dict(state["config"]) != config:
-            raise InfNetError(
-                f"{last}: made with other settings; resume with the same ones or choose another run folder"
-            )
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, best = state["step"], state["best"]
-    (run / "config.json").write_text(json.dumps(config.as_dict(), indent=1))
-
-    def checkpoint(step: int) -> None:
-        save_atomically(
-            {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "best": best,
-                "optimizer": optimizer.state_dict(),
-                "step": step,
-                "config": config.as_dict(),
-            },
-            last,
+        state = _restore(last, config, network, average, optimizer)
+        losses = list(state.pop("losses").to(place.device))
+    if place.leads:
+        run.mkdir(parents=True, exist_ok=True)
+        write_text(run / "config.json", json.dumps(config.as_dict(), indent=1))
+        if task.split:
+            write_text(run / "split.json", json.dumps(task.split, indent=1))
+    if not state["precision"]:
+        trial = task.batch(0, range(min(config.micro_batch, config.batch)))
+        bf16 = config.precision == "bf16" or (
+            config.precision == "auto"
+            and agreed(faster_precision(network, trial, task.loss, place.device) == "bf16", place) > 0
         )
+        state["precision"] = "bf16" if bf16 else "fp32"
+    if place.leads:
+        write_text(run / "environment.json", json.dumps(report.environment(place, state["precision"]), indent=1))
 
-    losses: list[float] = []
-    begun = time.monotonic()
-    for step in range(first, min(config.steps, stop_at or config.steps)):
-        network.train()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, config)
-        torch.manual_seed(hash((config.seed, step)) & 0x7FFFFFFF)
-        batch = batch_at(step, np.random.default_rng((config.seed, step)))
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            loss = loss_of(network, (batch[0].to(device), batch[1].to(device)))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        optimizer.step()
-        _average_into(average, network, step, config.ema)
-        losses.append(loss.item())
-        done = step + 1
-        if done % config.validate_every == 0 or done == config.steps:
-            scores = validate(average)
-            row = {
-                "step": done,
-                "seconds": round(time.monotonic() - begun),
-                "loss": round(float(np.mean(losses)), 4),
-                **{k: round(v, 4) for k, v in scores.items()},
-            }
-            losses.clear()
-            _log(run / "log.csv", row)
-            score = next(iter(scores.values()))
-            if score > best:
-                best = score
-                save_atomically(
-                    {"network": average.state_dict(), "step": done, "config": config.as_dict(), "scores": scores},
-                    run / "best.pt",
-                )
-            checkpoint(done)
-        elif done % config.save_every == 0:
-            checkpoint(done)
-    return average
+    def checkpoint(done: int) -> None:
+        if place.leads:
+            state.update(step=done, seconds=spent + time.monotonic() - begun)
+            own: dict[str, Any] = {"network": network.state_dict(), "average": average.network.state_dict()}
+            own["losses"] = torch.stack(losses).cpu() if losses else torch.zeros(0)
+            save_atomically({**state, **own, "optimizer": optimizer.state_dict(), "config": config.as_dict()}, last)
+
+    trained = shared(network, place)
+    autocast = torch.autocast(place.device.type, torch.bfloat16, enabled=state["precision"] == "bf16")
+    spent, begun = state["seconds"], time.monotonic()
+    finish = min(config.steps, stop_at or config.steps)
+    logger = report.Logger(run, config, place, state["step"])
+    with logger:
+        for step in range(state["step"], finish):
+            if task.before:
+                task.before(step, average.network)
+            rate = learning_rate_at(step, config)
+            losses.append(_step(trained, optimizer, task, config, place, step, rate, autocast))
+            average.follow(step)
+            done = step + 1
+            logger.step(done, losses[-1], rate)
+            if done % config.validate_every == 0 or done == config.steps:
+                state["seconds"] = spent + time.monotonic() - begun
+                _validate(task, config, run, place, average, state, done, losses)
+                losses.clear()
+                checkpoint(done)
+                logger.validated(state["rows"][-1])
+                if config.patience and agreed(state["stale"], place) >= config.patience:
+                    break
+            elif done % config.save_every == 0:
+                checkpoint(done)
+            if deadline < math.inf and done < finish and agreed(time.monotonic() > deadline, place):
+                checkpoint(done)
+                raise Paused(done, config.steps)
+    if place.leads:
+        report.curves(state["rows"], run / "curves.png")
+        if task.montage:
+            task.montage(average.network).save(run / "montage.png")
+    return average.network
 
 
-def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-    print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+def _step(
+    trained: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    task: Task,
+    config: TrainConfig,
+    place: Place,
+    step: int,
+    rate: float,
+    autocast: torch.autocast,
+) -> Tensor:
+    """One optimizer step on this process's part of the batch; returns its loss."""
+    trained.train()
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    torch.manual_seed(hash((config.seed, step, place.rank)) & 0x7FFFFFFF)
+    optimizer.zero_grad(set_to_none=True)
+    part = place.part(config.batch)
+    pieces = [part[i : i + config.micro_batch] for i in range(0, len(part), config.micro_batch)]
+    total = torch.zeros((), device=place.device)
+    for piece in pieces:
+        wait = place.world > 1 and piece is not pieces[-1]  # gradients travel once a step
+        with trained.no_sync() if wait else nullcontext():  # type: ignore[operator]
+            x, truth = task.batch(step, piece)
+            with autocast:
+                loss = task.loss(trained(x), truth)
+            # The processes' gradients are averaged; this makes it the mean over the whole batch.
+            (loss * (len(piece) * place.world / config.batch)).backward()
+        total += loss.detach() * (len(piece) / len(part))
+    if config.clip_by == "value":
+        nn.utils.clip_grad_value_(trained.parameters(), config.clip)
+    else:
+        nn.utils.clip_grad_norm_(trained.parameters(), config.clip)
+    optimizer.step()
+    return total
+
+
+def _restore(
+    last: Path, config: TrainConfig, network: nn.Module, average: Average, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    saved = load_checkpoint(last)
+    try:
+        different = TrainConfig.from_dict(saved["config"]).differences(config)
+        if different:
+            raise InfNetError(
+                f"{last}: made with other settings ({', '.join(different)}); "
+                "resume with the same ones or choose another run folder"
+            )
+        network.load_state_dict(saved["network"])
+        average.network.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        return {k: saved[k] for k in ("step", "best", "stale", "rows", "seconds", "precision", "losses")}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InfNetError(f"{last}: not a checkpoint of this program ({error}); start in another run folder") from error
+
+
+def _validate(
+    task: Task,
+    config: TrainConfig,
+    run: Path,
+    place: Place,
+    average: Average,
+    state: dict[str, Any],
+    done: int,
+    losses: list[Tensor],
+) -> None:
+    """Score the averaged network, keep it where it is the best so far, and write the log."""
+    loss = float(torch.stack(losses).mean())
+    if not math.isfinite(loss):
+        raise InfNetError(f"{run}: the loss is {loss} at step {done}; lower --learning-rate or use --precision fp32")
+    if not place.leads:
+        return
+    scores = task.validate(average.network) if task.validate else {}
+    row = {"step": done, "seconds": round(state["seconds"]), "loss": round(loss, 4)}
+    state["rows"] = [*state["rows"], {**row, **{k: round(v, 4) for k, v in scores.items()}}]
+    score = next(iter(scores.values()), float(done))  # nothing held out: the latest is kept
+    state["stale"] = 0 if score > state["best"] else state["stale"] + 1
+    if score > state["best"]:
+        state["best"] = score
+        kept = {"network": average.network.state_dict(), "step": done, "config": config.as_dict(), "scores": scores}
+        save_atomically(kept, run / "best.pt")
+    report.write_log(state["rows"], run / "log.csv")

@@ -1,66 +1,131 @@
-"""Train Inf-Net on infection masks: `python -m train.supervised --run runs/infnet --steps 2000 --size 192`.
+"""Train a network on infection masks: `python -m train.supervised --run run/inf-net --data Dataset`.
 
-Sources: the labelled slices, the published pseudo labels, the coronacases lesions and slices
-of a patient without infection, in the shares of --mix. One
-fold of the labelled slices and one of the coronacases patients (with their pseudo-labelled slices) are held out.
+Sources of slices and their shares in a batch are given by --mix: `labelled` (the radiologist's slices), `pseudo` (the
+published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), or the path
+of a folder of your own (see `train.data.folder`). One fold of the labelled slices and of every other labelled source
+is held out, by patient; pseudo-labelled slices of held-out patients are left out too.
+
+--paper: Adam, 100 epochs of the labelled slices, batch 16, each batch at three scales, learning rate 1e-4 and a tenth
+of it after 50 epochs, gradients cut at 0.5, no averaging. The default differs: one scale a step, AdamW with cosine
+schedule, averaged weights, and augmentation as strong as the images of different hospitals are different.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from PIL import Image
+from torch import nn
 
 from infnet.errors import InfNetError
 from infnet.metrics import dice, paper_scores
-from infnet.networks.infnet import InfNet
+from infnet.networks.infnet import InfNetOutput
+from train import report
+from train.batches import Draw, Pool, by_epoch, by_share, generators, to_input
 from train.config import TrainConfig
-from train.data import (
-    Example,
-    coronacases,
-    held_out,
-    labelled,
-    lesion_free,
-    make_batch,
-    pseudo_labelled,
-    to_input,
-)
-from train.loop import Batch, fit
-from train.losses import infnet_loss
-from train.options import start_from, training_parser
+from train.data import Example, coronacases, folder, held_out, labelled, lesion_free, pseudo_labelled, split_record
+from train.distributed import Place
+from train.loop import Batch, Scores, Task, fit, scale_at
+from train.losses import infection_loss
+from train.options import build_network, configure, epochs, run_program, start_from, training_parser
+
+NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
+READERS: dict[str, Callable[[Path], list[Example]]] = {
+    "labelled": labelled,
+    "coronacases": coronacases,
+    "pseudo": pseudo_labelled,
+    "healthy": lesion_free,
+}
+RECIPE = TrainConfig(steps=2000)
+Sources = dict[str, list[Example]]
 
 
-def split(root: Path, config: TrainConfig) -> tuple[dict[str, list[Example]], dict[str, list[Example]]]:
-    """(training, validation) slices by source; validation holds a fold of labelled slices and one of patients."""
+def paper(slices: int, batch: int = 16) -> TrainConfig:
+    """100 epochs with the settings of the paper and its reference, for a set of so many slices."""
+    config = TrainConfig(
+        steps=1, every_scale=True, batch=batch, micro_batch=batch, optimizer="adam", learning_rate=1e-4,
+        schedule="step", weight_decay=0.0, warmup=0, clip=0.5, clip_by="value", ema=0.0, precision="fp32",
+    )  # fmt: skip
+    return replace(config, steps=epochs(100, slices, config), decay_every=epochs(50, slices, config))
+
+
+def for_infection(config: TrainConfig) -> TrainConfig:
+    """The config with a network of three input channels and one class."""
+    if config.network == "inf-net":
+        return config
+    return replace(config, options={"inputs": 3, "classes": 1, **config.options})
+
+
+def split(root: Path, config: TrainConfig) -> tuple[Sources, Sources]:
+    """(training, validation) slices by source, without any group in both."""
+    names = dict.fromkeys([name for name, _ in config.mix] + ["labelled"])
+    found = {name: READERS.get(name, lambda _, own=name: folder(Path(own)))(root) for name in names}
     train, validation = {}, {}
-    for name, read in (("labelled", labelled), ("coronacases", coronacases)):
-        train[name], validation[name] = held_out(read(root), config.fold, config.fold_count, config.seed)
-    unseen = {e.group for e in validation["coronacases"]}
-    train["healthy"] = lesion_free(root)
-    train["pseudo"] = [e for e in pseudo_labelled(root) if e.group not in unseen]
-    return train, validation
+    for name, examples in found.items():
+        if name in ("pseudo", "healthy"):
+            train[name] = examples
+        else:
+            train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
+    unseen = {e.group for examples in validation.values() for e in examples}
+    used = {name: [e for e in train[name] if e.group not in unseen] for name, _ in config.mix}
+    return used, {name: examples for name, examples in validation.items() if examples}
 
 
-def predict(network: nn.Module, examples: Sequence[Example], size: int) -> tuple[np.ndarray, np.ndarray]:
+def infection_task(
+    config: TrainConfig, train: Sources, validation: Sources, place: Place, draw: Draw | None = None
+) -> tuple[Task, Pool]:
+    """Infection from slices of `train`, drawn by the shares of `config.mix` or by `draw`; and the pool of them all."""
+    pool = Pool([e for name, _ in config.mix for e in train[name]], place.device)
+    if draw is None:
+        ends = np.cumsum([0, *(len(train[name]) for name, _ in config.mix)])
+        ranges = [range(a, b) for a, b in itertools.pairwise(ends)]
+        shares = [share for _, share in config.mix]
+        draw = by_share(ranges, shares, config.batch, config.seed) if len(ranges) > 1 else None
+        draw = draw or by_epoch(len(pool), config.batch, config.seed)
+
+    def batch(step: int, places: range) -> Batch:
+        drawn, side = scale_at(step, config)
+        grey, truth = pool.batch(draw(drawn)[list(places)], side, generators(config.seed, step, places))
+        return to_input(grey), truth
+
+    held = {name: Pool(examples, place.device) for name, examples in validation.items()}
+    task = Task(
+        build_network(config),
+        batch,
+        infection_loss,
+        functools.partial(scores, validation=held, size=config.size) if held else None,
+        functools.partial(picture, pool=next(iter(held.values())), size=config.size) if held else None,
+        split=split_record(train, validation),
+    )
+    return task, pool
+
+
+def predict(network: nn.Module, pool: Pool, places: Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Infection probabilities and truths of plain crops, both (N, size, size)."""
-    device = next(network.parameters()).device
     maps, truths = [], []
     with torch.inference_mode():
-        for start in range(0, len(examples), 8):
-            grey, truth = make_batch(examples[start : start + 8], size)
-            maps.append(torch.sigmoid(network(to_input(grey.to(device))).s3)[:, 0].float().cpu())
-            truths.append(truth[:, 0] > 0.5)
+        for start in range(0, len(places), 8):
+            grey, truth = pool.batch(places[start : start + 8], size)
+            output = network(to_input(grey))
+            logits = output.s3 if isinstance(output, InfNetOutput) else output
+            maps.append(torch.sigmoid(logits)[:, 0].float().cpu())
+            truths.append(truth[:, 0].cpu() > 0.5)
     return torch.cat(maps).numpy(), torch.cat(truths).numpy()
 
 
-def scores(network: nn.Module, validation: dict[str, list[Example]], size: int) -> dict[str, float]:
-    """Mean Dice by the paper's definition, and Dice at 0.5, of each source."""
+def scores(network: nn.Module, validation: dict[str, Pool], size: int) -> Scores:
+    """Mean Dice by the paper's definition, and Dice at 0.5, of each source; of large sources on every fourth slice."""
     found = {}
-    for name, examples in validation.items():
-        maps, truths = predict(network, examples, size)
+    for name, pool in validation.items():
+        places = range(0, len(pool), 4 if len(pool) > 60 else 1)
+        maps, truths = predict(network, pool, places, size)
         found[f"{name} mean Dice"] = float(
             np.mean([paper_scores(m, t).dice for m, t in zip(maps, truths, strict=True)])
         )
@@ -69,54 +134,37 @@ def scores(network: nn.Module, validation: dict[str, list[Example]], size: int) 
     return {"mean": float(np.mean([v for k, v in found.items() if "mean" in k])), **found}
 
 
-def main() -> None:
-    parser = training_parser(__doc__, 2000, 5e-4, 250)
-    parser.add_argument("--size", type=int, default=352)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--mix", default="labelled=0.25,coronacases=0.4,pseudo=0.25,healthy=0.1")
-    options = parser.parse_args()
+def picture(network: nn.Module, pool: Pool, size: int) -> Image.Image:
+    """Up to six validation slices with reference and prediction."""
+    places = np.linspace(0, len(pool) - 1, min(6, len(pool))).astype(int)
+    maps, truths = predict(network, pool, places, size)
+    greys = (pool.batch(places, size)[0][:, 0] * 255).byte().cpu().numpy()
+    return report.montage(list(greys), list(truths), list(maps >= 0.5))
+
+
+def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
+    """`labelled=0.5,pseudo=0.5` as pairs of name and share."""
     try:
-        mix = tuple((name, float(share)) for name, _, share in (part.partition("=") for part in options.mix.split(",")))
-        config = TrainConfig(
-            steps=options.steps,
-            size=options.size,
-            batch=options.batch,
-            learning_rate=options.learning_rate,
-            fold=options.fold,
-            seed=options.seed,
-            validate_every=options.validate_every,
-            bf16=options.bf16,
-            mix=mix,
-        )
-        train, validation = split(options.data, config)
-        network = InfNet()
-        start_from(network, options.init)
-        pools = [train[name] for name, _ in mix]
-        shares = np.array([share for _, share in mix]) / sum(share for _, share in mix)
+        return tuple((name, float(share)) for name, _, share in (part.rpartition("=") for part in text.split(",")))
+    except ValueError:
+        raise InfNetError(f"--mix {text}: give names and shares, such as labelled=0.5,pseudo=0.5") from None
 
-        def batch_at(step: int, rng: np.random.Generator) -> Batch:
-            sources = rng.choice(len(pools), config.batch, p=shares)
-            chosen = [pools[s][rng.integers(len(pools[s]))] for s in sources]
-            grey, truth = make_batch(chosen, config.side(rng.choice(config.scales)), rng)
-            return to_input(grey), truth
 
-        def loss_of(net: nn.Module, batch: Batch) -> Tensor:
-            return infnet_loss(net(batch[0]), batch[1])
+def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
+    train, validation = split(options.data, config)
+    if options.paper:
+        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    config = for_infection(config)
+    task, _ = infection_task(config, train, validation, place)
+    start_from(task.network, options.init)
+    fit(task, config, options.run, place, options.resume, deadline)
 
-        def validate(net: nn.Module) -> dict[str, float]:
-            few = {"labelled": validation["labelled"], "coronacases": validation["coronacases"][::4]}
-            return scores(net, few, config.size)
 
-        print(
-            {k: len(v) for k, v in train.items()},
-            {k: len(v) for k, v in validation.items()},
-            sorted({e.group for v in validation.values() for e in v}),
-            flush=True,
-        )
-        fit(network, batch_at, loss_of, validate, config, options.run, options.resume)
-    except InfNetError as error:
-        parser.exit(2, f"{error}\n")
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = training_parser(__doc__, NETWORKS)
+    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
+    run_program(parser, argv, _train)
 
 
 if __name__ == "__main__":

@@ -193,10 +193,11 @@ class InfNet(nn.Module):
         f5 = net.layer4(f4)                                                            # 2048 x 11
 
         e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)      # 64 x 88, 1 x 88
-        if partial_decoder:
-            s_g = self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))    # 1 x 44
-        else:
-            s_g = self.coarse(f5)                                                      # 1 x 11
+        s_g = (
+            self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))          # 1 x 44
+            if partial_decoder
+            else self.coarse(f5)                                                       # 1 x 11
+        )
         size = x.shape[-2:]
         if not reverse_attention:
             return InfNetOutput(*[resize(s_g, size)] * 4, edge=None)

@@ -6,7 +6,8 @@ from PIL import Image
 
 from infnet.errors import InfNetError
 from train import data
-from train.data import Example, folds, held_out, make_batch
+from train.batches import Pool
+from train.data import folds, held_out
 
 
 def write(path, array):
@@ -64,11 +65,33 @@ def test_coronacases_keep_a_margin_and_know_the_lung_box(root):
     top, left, bottom, right = example.box
     assert 0 < top < bottom < 1
     assert 0 < left < right < 1
-    grey, mask = make_batch([example], 64)
+    grey, mask = Pool([example]).batch([0], 64)
     assert grey.shape == mask.shape == (1, 1, 64, 64)
     rows = np.flatnonzero((mask[0, 0] > 0.5).any(1))
     height = 56 * 1.08  # the lungs and the app's margin on both sides
     assert rows[0] / 64 == pytest.approx((25 - 22 + 0.04 * 56) / height, abs=0.03)
+
+
+def test_a_mask_goes_to_its_file_and_back(root):
+    """The way from a pseudo label in memory to a file beside the image, and back, with a mask without symmetry."""
+    base = data.training_set(root) / "LungInfection-Train" / "Pseudo-label"
+    example = data.pseudo_labelled(root)[0]
+    again = data.as_file(example.mask, example)
+    stored = np.asarray(Image.open(next((base / "GT").glob("*"))))
+    assert again.shape == stored.shape
+    assert np.abs(again.astype(int) - stored)[5:-5, 5:-5].mean() < 3  # only resampling lies between
+    assert ((again > 60) == (stored > 60)).mean() > 0.97
+    assert ((data.from_file(again, example) > 60) == (example.mask > 60)).mean() > 0.99
+
+
+def test_own_folder_takes_groups_from_a_table_or_the_name(tmp_path):
+    for name in ("a_1", "a_2", "b_1"):
+        write(tmp_path / "images" / f"{name}.png", np.full((40, 50), 60, np.uint8))
+        write(tmp_path / "masks" / f"{name}.png", np.eye(40, 50, dtype=np.uint8))  # 0 and 1
+    assert [e.group for e in data.folder(tmp_path)] == ["a", "a", "b"]
+    assert data.folder(tmp_path)[0].mask.max() == 255
+    (tmp_path / "groups.csv").write_text("name,group\na_1,x\nb_1,x\n")
+    assert [e.group for e in data.folder(tmp_path)] == ["x", "a", "x"]
 
 
 def test_slices_of_one_patient_fall_on_one_side(root):
@@ -88,31 +111,52 @@ def test_folds_need_enough_groups():
         folds(["a", "b", "a"])
 
 
-def example_with(mask):
-    return Example("x", "x", np.where(mask > 0, 200, 60).astype(np.uint8), mask)
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((40, 50), 100, np.uint8), "values such as 100; give 0 for background and 255"),
+        (np.zeros((40, 49), np.uint8), "40 x 50 pixels, but its mask has 40 x 49"),
+        (None, "no mask of that name"),
+        (b"no picture", "not a readable mask"),
+    ],
+)
+def test_a_wrong_mask_is_one_clear_line(tmp_path, mask, message):
+    write(tmp_path / "images" / "a_1.png", np.full((40, 50), 60, np.uint8))
+    write(tmp_path / "masks" / "b_1.png", np.zeros((40, 50), np.uint8))
+    if isinstance(mask, bytes):
+        (tmp_path / "masks" / "a_1.png").write_bytes(mask)
+    elif mask is not None:
+        write(tmp_path / "masks" / "a_1.png", mask)
+    with pytest.raises(InfNetError, match=message):
+        data.folder(tmp_path)
 
 
-def test_image_and_mask_move_together():
-    mask = np.zeros((data.STORED, data.STORED), np.uint8)
-    mask[40:160, 60:300] = 255
-    for seed in range(8):
-        grey, truth = make_batch([example_with(mask)], 128, np.random.default_rng(seed))
-        bright = grey[0, 0] > (grey[0, 0].max() + grey[0, 0][grey[0, 0] > 0.02].min()) / 2
-        infected = truth[0, 0] > 0.5
-        overlap = 2 * (bright & infected).sum() / (bright.sum() + infected.sum())
-        assert overlap > 0.9, seed
+def test_classes_must_be_0_1_2(root):
+    base = data.training_set(root)
+    for path in (base / "LungInfection-Train/Doctor-label/Imgs").iterdir():
+        write(base / "MultiClassInfection-Train/Imgs" / path.name, np.full((80, 60), 60, np.uint8))
+        write(base / "MultiClassInfection-Train/GT" / path.name, np.full((80, 60), 2, np.uint8))
+    assert data.labelled(root, classes=True)[0].mask.max() == 2
+    write(base / "MultiClassInfection-Train/GT/20.png", np.full((80, 60), 3, np.uint8))
+    with pytest.raises(InfNetError, match="holds the value 3; give 0 background"):
+        data.labelled(root, classes=True)
 
 
-def test_a_batch_is_a_function_of_its_generator():
-    mask = np.zeros((data.STORED, data.STORED), np.uint8)
-    mask[40:160, 60:300] = 255
-    first, again, other = (make_batch([example_with(mask)], 64, np.random.default_rng(s))[0] for s in (1, 1, 2))
-    assert first.equal(again)
-    assert not first.equal(other)
+def test_the_data_set_is_found_as_it_is_downloaded(root):
+    dataset = root / "covid-semiseg" / "Dataset"
+    for given in (root, root / "covid-semiseg", dataset):
+        assert data.dataset_folder(given) == dataset
+
+
+def test_split_record_names_every_slice_once(root):
+    train, validation = held_out(data.labelled(root), 0, 3)
+    record = data.split_record({"labelled": train}, {"labelled": validation})
+    names = [n for part in record.values() for groups in part.values() for group in groups.values() for n in group]
+    assert sorted(names) == sorted(e.name for e in data.labelled(root))
 
 
 def test_missing_folder_and_missing_mask_are_one_line(root):
-    with pytest.raises(InfNetError, match="no images; set INFNET_DATA"):
+    with pytest.raises(InfNetError, match="no COVID-SemiSeg data set"):
         data.labelled(root / "nowhere")
     next((root / "covid-semiseg/Dataset/TrainingSet/LungInfection-Train/Doctor-label/GT").glob("20.png")).unlink()
     with pytest.raises(InfNetError, match="no mask of that name"):

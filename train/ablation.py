@@ -1,0 +1,57 @@
+"""Table IV of the paper: `python -m train.ablation --run run/ablation --data Dataset`.
+
+Trains the five variants of Inf-Net in turn, each in a folder of --run, with the same data, seed and settings, and
+writes `table.json` and `table.csv`. A variant that is finished is not trained again with --resume. The options are
+those of `train.supervised`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from train.checkpoint import load_checkpoint, write_text
+from train.distributed import Place
+from train.loop import fit
+from train.options import configure, run_program, training_parser
+from train.report import write_log
+from train.supervised import RECIPE, infection_task, paper, parse_mix, split
+
+# Rows of the table: partial decoder (PPD), reverse attention (RA), edge attention (EA).
+VARIANTS = {
+    "backbone": (False, False, False),
+    "backbone-ppd": (True, False, False),
+    "backbone-ra": (False, True, False),
+    "backbone-ppd-ra": (True, True, False),
+    "inf-net": (True, True, True),
+}
+
+
+def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
+    train, validation = split(options.data, config)
+    if options.paper:
+        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    rows = []
+    for name, (decoder, reverse, edge) in VARIANTS.items():
+        parts = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
+        own = replace(config, options={**config.options, **parts})
+        task, _ = infection_task(own, train, validation, place)
+        fit(task, own, options.run / name, place, options.resume, deadline)
+        if place.leads:
+            best = load_checkpoint(options.run / name / "best.pt")
+            rows.append({"variant": name, **parts, "step": best["step"], **best.get("scores", {})})
+            write_log(rows, options.run / "table.csv")
+            write_text(options.run / "table.json", json.dumps(rows, indent=1))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = training_parser(__doc__, ("inf-net",))
+    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
+    run_program(parser, argv, _train)
+
+
+if __name__ == "__main__":
+    main()

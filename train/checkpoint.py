@@ -1,0 +1,55 @@
+"""Files that are whole or not there at all: a kill or a full disk leaves the old one or the new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from infnet.errors import InfNetError
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Let `write` fill a file beside `path`, flush it to the disk, then put it in the place of `path`."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        temporary.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise InfNetError(
+            f"{path}: not saved ({reason}); the older file is kept: free some space, then go on with --resume"
+        ) from error
+
+
+def save_atomically(state: dict, path: Path) -> None:
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def load_checkpoint(path: Path) -> dict:
+    """What `save_atomically` wrote. Raises InfNetError where the file is missing, damaged or not a checkpoint."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InfNetError(f"{path}: no such checkpoint; start without --resume") from None
+    except Exception as error:
+        raise InfNetError(f"{path}: not a readable checkpoint ({type(error).__name__}); start without it") from error
+    if not isinstance(state, dict):
+        raise InfNetError(f"{path}: not a checkpoint of this program; start without it")
+    return state

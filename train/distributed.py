@@ -1,0 +1,65 @@
+"""One process of `torchrun`, or the only one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which of `world` processes this one is, and the device that it computes on."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """True for the process that validates, logs and saves."""
+        return self.rank == 0
+
+    def part(self, batch: int) -> range:
+        """The places in a batch that are this process's."""
+        return range(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+
+
+def join(device: str | None = None) -> Place:
+    """Meet the other processes that `torchrun` started, where it did. `device`: cpu, cuda, cuda:1 ...; else the GPU."""
+    world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    name = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and world > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    chosen = torch.device(name)
+    if world > 1 and not dist.is_initialized():
+        if chosen.type == "cuda":
+            torch.cuda.set_device(chosen)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Place(rank, world, chosen)
+
+
+def leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def shared(network: nn.Module, place: Place) -> nn.Module:
+    """The network with gradients averaged over all processes; on GPUs batch norm sees all their slices too."""
+    if place.world == 1:
+        return network
+    if place.device.type == "cuda":  # PyTorch has it for GPUs only
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return nn.parallel.DistributedDataParallel(network)
+
+
+def agreed(value: float, place: Place) -> float:
+    """The leading process's value, in every process."""
+    if place.world == 1:
+        return value
+    tensor = torch.tensor(value, dtype=torch.float64, device=place.device)
+    dist.broadcast(tensor, 0)
+    return float(tensor)
