@@ -18,7 +18,7 @@ from infnet.phantom import chest
 from infnet.pipeline import load_engines, segment
 from infnet.study import Study
 from train import data
-from train.evaluate import evaluate_labelled, evaluate_patients
+from train.validate import evaluate_labelled, evaluate_patients
 from train.lungs import split
 from train.supervised import TrainConfig
 

@@ -1,6 +1,6 @@
-"""Table IV of the paper: `python -m train.ablation --run run/ablation --data Dataset`.
+"""Table IV of the paper: `python -m train.ablation --out run/ablation --data Dataset`.
 
-Trains the five variants of Inf-Net in turn, each in a folder of --run, with the same data, seed and settings, and
+Trains the five variants of Inf-Net in turn, each in a folder of --out, with the same data, seed and settings, and
 writes `table.json` and `table.csv`. A variant that is finished is not trained again with --resume. The options are
 those of `train.supervised`.
 """
@@ -31,7 +31,7 @@ VARIANTS = {
 
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
-    train, validation = split(options.data, config)
+    train, validation = split(options.data, config, options.validate_on)
     if options.paper:
         config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
     rows = []
@@ -39,17 +39,18 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
         parts = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
         own = replace(config, options={**config.options, **parts})
         task, _ = infection_task(own, train, validation, place)
-        fit(task, own, options.run / name, place, options.resume, deadline)
+        fit(task, own, options.out / name, place, options.resume, deadline)
         if place.leads:
-            best = load_checkpoint(options.run / name / "best.pt")
+            best = load_checkpoint(options.out / name / "best.pt")
             rows.append({"variant": name, **parts, "step": best["step"], **best.get("scores", {})})
-            write_log(rows, options.run / "table.csv")
-            write_text(options.run / "table.json", json.dumps(rows, indent=1))
+            write_log(rows, options.out / "table.csv")
+            write_text(options.out / "table.json", json.dumps(rows, indent=1))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = training_parser(__doc__, ("inf-net",))
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
+    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
     run_program(parser, argv, _train)
 
 

@@ -39,7 +39,7 @@ class Pool:
         return len(self.examples)
 
     def set_mask(self, place: int, mask: NDArray[np.uint8]) -> None:
-        self.masks[place] = torch.from_numpy(mask).to(self.masks.device)
+        self.masks[place] = torch.tensor(mask, device=self.masks.device)
 
     def batch(
         self,

@@ -233,6 +233,7 @@ def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool
         with (base / "groups.csv").open(newline="") as file:
             groups = {row["name"]: row["group"] for row in csv.DictReader(file)}
 
+    files = _files(base / "images")
     mask_of = _mates(base / masks)
     lungs_of = _mates(base / lungs, "lung mask") if (base / lungs).is_dir() else None
 
@@ -247,7 +248,7 @@ def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool
         inside = lungs_of(path, image.shape) > 0
         return _cropped(path.stem, group, _windowed(image), inside, mask, classes) if inside.any() else None
 
-    return _each(make, _files(base / "images"))
+    return _each(make, files)
 
 
 def _cropped(
@@ -290,6 +291,7 @@ def lesion_free(root: Path) -> list[Example]:
 
 def lungs(root: Path) -> list[Example]:
     """Full-field slices with lung masks (0/255): the coronacases patients, and slices in HU of 45 other patients."""
+    corona_files, hu_files = (_files(root / part / "images") for part in ("coronacases", "lungs-hu"))
     corona_lungs, hu_lungs = (_mates(root / part, "lung mask") for part in ("coronacases/lungs", "lungs-hu/masks"))
 
     def corona(path: Path) -> Example:
@@ -303,8 +305,8 @@ def lungs(root: Path) -> list[Example]:
         return _lung_example(path.stem, path.stem.split("_Z")[0], window_hu(image), mask)
 
     return [
-        *_each(corona, _files(root / "coronacases" / "images")),
-        *_each(hounsfield, _files(root / "lungs-hu" / "images")),
+        *_each(corona, corona_files),
+        *_each(hounsfield, hu_files),
     ]
 
 

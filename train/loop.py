@@ -182,7 +182,8 @@ def fit(
                 _validate(task, config, run, place, average, state, done, losses)
                 losses.clear()
                 checkpoint(done)
-                logger.validated(state["rows"][-1])
+                if place.leads:
+                    logger.validated(state["rows"][-1])
                 if config.patience and agreed(state["stale"], place) >= config.patience:
                     break
             elif done % config.save_every == 0:

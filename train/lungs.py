@@ -1,4 +1,4 @@
-"""Train the lung network: `python -m train.lungs --run run/lungs --steps 500`.
+"""Train the lung network: `python -m train.lungs --out run/lungs --steps 500`.
 
 Input: the whole slice, or any crop that holds the lungs, at 256 x 256. One fold of the patients is held out.
 """
@@ -70,7 +70,7 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     record = split_record({"lungs": train}, validation)
     task = Task(build_network(config), batch, loss, validate if held else None, split=record)
     start_from(task.network, options.init)
-    fit(task, config, options.run, place, options.resume, deadline)
+    fit(task, config, options.out, place, options.resume, deadline)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Train a network that splits infection into GGO and consolidation: `python -m train.multiclass --run run/fcn8s`.
+"""Train a network that splits infection into GGO and consolidation: `python -m train.multiclass --out run/fcn8s`.
 
 It sees the slice and the infection map (paper, section III-D). In training the map is the true region, softened at
 random so that it resembles a network's map; `--unguided` leaves it out, as the baselines of Table III do.
@@ -123,7 +123,7 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config = for_classes(config, not options.unguided, slim=not options.paper)
     task = class_task(config, train, validation, place, literal=options.paper)
     start_from(task.network, options.init)
-    fit(task, config, options.run, place, options.resume, deadline)
+    fit(task, config, options.out, place, options.resume, deadline)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from infnet.errors import InfNetError
@@ -46,10 +47,11 @@ def training_parser(
 ) -> argparse.ArgumentParser:
     """A parser with the options that training programs share, but those in `without`; `doc` becomes the help text."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints, settings and logs")
+    # torchrun takes `--run` for one of its own options, wherever it stands.
+    parser.add_argument("--out", "--run", type=Path, required=True, help="folder for checkpoints, settings and logs")
     where = "the folder of COVID-SemiSeg (Dataset), or of several data sets; INFNET_DATA by default"
     parser.add_argument("--data", type=Path, default=data_root(), help=where)
-    parser.add_argument("--resume", action="store_true", help="go on where the run in --run stopped")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--minutes", type=float, default=math.inf, help="pause after so long, to go on with --resume")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ...; the GPU by default, where there is one")
     parser.add_argument("--init", type=Path, help="start from the network of this checkpoint")
@@ -100,7 +102,8 @@ def run_program(
 
 
 def build_network(config: TrainConfig) -> nn.Module:
-    """The network of a config. Raises InfNetError for options that it does not take."""
+    """The network of a config, its weights drawn from the seed. Raises InfNetError for options that it does not take."""
+    torch.manual_seed(config.seed)
     try:
         return build(config.network, **config.options)
     except (TypeError, ValueError, RuntimeError, KeyError) as error:

@@ -115,8 +115,6 @@ class Logger:
             self._progress.update(self._bar, completed=done)
 
     def validated(self, row: dict[str, float]) -> None:
-        if not self._on:
-            return
         for name, value in row.items():
             if name not in ("step", "seconds", "loss"):
                 self._board.add_scalar(f"validation/{name}", value, int(row["step"]))

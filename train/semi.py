@@ -1,4 +1,4 @@
-"""Semi-Inf-Net: `python -m train.semi --run run/semi --data Dataset`.
+"""Semi-Inf-Net: `python -m train.semi --out run/semi --data Dataset`.
 
 1. `supervised`: train M on the labelled slices.
 2. `propagation` (Algorithm 1): draw K unlabelled slices at random, label them with M, add them to the training set,
@@ -6,14 +6,14 @@
 3. `pretraining`: a new network on the pseudo-labelled slices.
 4. `finetuning`: that network on the labelled slices. Its `best.pt` is Semi-Inf-Net.
 
-Each is a folder of --run, and --resume goes on inside the one that was stopped. The pseudo labels lie in
+Each is a folder of --out, and --resume goes on inside the one that was stopped. The pseudo labels lie in
 `pseudo-label/GT`, as probabilities of 0 to 255, in the layout of the data set: they are used as they are, neither
 thresholded nor stretched. The pool is the data set's own, or --pool DIR as `train.prepare` writes it; slices of
 held-out patients are left out of it. With --published the labels that the authors published take the place of 1 and 2.
 
---paper: every part with the paper's settings (see train.supervised); 10 epochs of the grown training set a round with
-learning rate 3e-4, pre-training with batches of 24. The default differs: --round-steps steps a round, at least a
-quarter of each batch labelled, labels from averaged weights.
+--paper: every part with the paper's settings (see train.supervised); 10 epochs of the grown training set a round,
+pre-training with batches of 24. The default differs: --round-steps steps a round, at least a quarter of each batch
+labelled, labels from averaged weights.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from train.supervised import NETWORKS, READERS, Sources, for_infection, infectio
 
 RECIPE = TrainConfig(steps=1500)
 STEPS = {"supervised_steps": 1500, "round_steps": 12, "pretraining_steps": 3000, "finetuning_steps": 1500}
+RATE = 3e-4  # learning rate of Algorithm 1
 LABELLED_SHARE = 0.25  # of a batch of Algorithm 1, at least
 
 
@@ -143,10 +144,7 @@ def read_label(folder: Path, example: Example) -> NDArray[np.uint8]:
 
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     base = for_infection(configure(options, RECIPE))
-    train, validation = split(options.data, base)
-    for name in options.validation.split(","):
-        if name != "labelled":
-            validation |= split(options.data, replace(base, mix=((name, 1.0),)))[1]
+    train, validation = split(options.data, base, options.validate_on)
     unseen = {e.group for examples in validation.values() for e in examples}
     source = options.pool or training_set(options.data) / "LungInfection-Train" / "Pseudo-label"
     found = READERS["pseudo"](options.data) if options.published else unlabelled(source)
@@ -191,14 +189,14 @@ class Phases:
             task.network.load_state_dict(start.state_dict())
         elif self._options.init:
             start_from(task.network, self._options.init)
-        network = fit(task, config, self._options.run / name, self._place, self._options.resume, self._deadline)
+        network = fit(task, config, self._options.out / name, self._place, self._options.resume, self._deadline)
         self._note(name)
         return network
 
     def propagate(self, pool: list[Example]) -> list[Example]:
         """Algorithm 1: M from the labelled slices, then round after round over the pool; the pool with its labels."""
         options, place = self._options, self._place
-        folder = options.run / "pseudo-label" / "GT"
+        folder = options.out / "pseudo-label" / "GT"
         labelled = self._train["labelled"]
         k, lengths = options.k, options.round_steps
         plan(len(pool), k, self._base.seed, lengths)  # refuse a wrong K before hours of training
@@ -207,9 +205,8 @@ class Phases:
         if options.paper:
             sizes = [min((r + 1) * k, len(pool)) for r in range(-(-len(pool) // k))]
             lengths = [epochs(10, len(labelled) + size, config) for size in sizes]
-            config = replace(config, learning_rate=3e-4)
         rounds = plan(len(pool), k, config.seed, lengths)
-        config = replace(config, steps=sum(rounds.lengths), schedule="constant")
+        config = replace(config, steps=sum(rounds.lengths), schedule="constant", learning_rate=RATE)
         draw = grown(rounds, len(labelled), config, options.paper)
         sources = {"labelled and pool": [*labelled, *pool]}
         task, slices = infection_task(config, sources, self._validation, place, draw)
@@ -217,16 +214,16 @@ class Phases:
         if place.leads:
             folder.mkdir(parents=True, exist_ok=True)
         task = replace(task, before=Labeller(slices, len(labelled), rounds, config.size, folder, place))
-        fit(task, config, options.run / "propagation", place, options.resume, self._deadline)
+        fit(task, config, options.out / "propagation", place, options.resume, self._deadline)
         self._note("propagation")
         return [replace(e, mask=from_file(read_label(folder, e), e)) for e in pool]
 
     def _note(self, name: str) -> None:
         """Put the best scores of a finished part into `summary.json`."""
-        path = self._options.run / "summary.json"
+        path = self._options.out / "summary.json"
         if self._place.leads:
             known = json.loads(path.read_text()) if path.exists() else {}
-            best = load_checkpoint(self._options.run / name / "best.pt")
+            best = load_checkpoint(self._options.out / name / "best.pt")
             write_text(path, json.dumps({**known, name: {"step": best["step"], **best["scores"]}}, indent=1))
 
 
@@ -239,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pool", type=Path, help="a folder of unlabelled slices, as train.prepare writes it")
     parser.add_argument("--pool-size", type=int, help="use so many slices of the pool, drawn at random")
     parser.add_argument("--published", action="store_true", help="take the published pseudo labels")
-    parser.add_argument("--validation", default="labelled", help="labelled, or labelled,coronacases")
+    parser.add_argument("--validate-on", default="labelled", help="labelled, or labelled,coronacases")
     run_program(parser, argv, _train)
 
 

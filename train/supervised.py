@@ -1,4 +1,4 @@
-"""Train a network on infection masks: `python -m train.supervised --run run/inf-net --data Dataset`.
+"""Train a network on infection masks: `python -m train.supervised --out run/inf-net --data Dataset`.
 
 Sources of slices and their shares in a batch are given by --mix: `labelled` (the radiologist's slices), `pseudo` (the
 published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), or the path
@@ -63,9 +63,12 @@ def for_infection(config: TrainConfig) -> TrainConfig:
     return replace(config, options={"inputs": 3, "classes": 1, **config.options})
 
 
-def split(root: Path, config: TrainConfig) -> tuple[Sources, Sources]:
-    """(training, validation) slices by source, without any group in both."""
-    names = dict.fromkeys([name for name, _ in config.mix] + ["labelled"])
+def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tuple[Sources, Sources]:
+    """(training, validation) slices by source, without any group in both.
+
+    Validation holds a fold of every labelled source of the mix, and of those that `validate_on` names (with commas).
+    """
+    names = dict.fromkeys([name for name, _ in config.mix] + validate_on.split(","))
     found = {name: READERS.get(name, lambda _, own=name: folder(Path(own)))(root) for name in names}
     train, validation = {}, {}
     for name, examples in found.items():
@@ -152,18 +155,19 @@ def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
 
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
-    train, validation = split(options.data, config)
+    train, validation = split(options.data, config, options.validate_on)
     if options.paper:
         config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
     config = for_infection(config)
     task, _ = infection_task(config, train, validation, place)
     start_from(task.network, options.init)
-    fit(task, config, options.run, place, options.resume, deadline)
+    fit(task, config, options.out, place, options.resume, deadline)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = training_parser(__doc__, NETWORKS)
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
+    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
     run_program(parser, argv, _train)
 
 

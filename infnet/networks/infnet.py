@@ -166,7 +166,8 @@ class InfNet(nn.Module):
         if edge_attention and not reverse_attention:
             raise ValueError("edge attention feeds the reverse attention: switch both off, or both on")
         self.backbone: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
-        low, *high = (stage["num_chs"] for stage in self.backbone.feature_info[1:])            # 256; 512, 1024, 2048
+        stages: Any = self.backbone.feature_info
+        low, *high = (stage["num_chs"] for stage in stages[1:])                        # 256; 512, 1024, 2048
         edge = 64 if edge_attention else 0
         if partial_decoder:
             self.rfb3, self.rfb4, self.rfb5 = (ReceptiveFieldBlock(channels) for channels in high)
@@ -200,9 +201,15 @@ class InfNet(nn.Module):
         )
         size = x.shape[-2:]
         if not reverse_attention:
-            return InfNetOutput(*[resize(s_g, size)] * 4, edge=None)
+            only = resize(s_g, size)
+            return InfNetOutput(only, only, only, only, edge=None)
         s5 = self.ra5(f5, s_g, e_att)                                                  # 1 x 11
         s4 = self.ra4(f4, s5, e_att)                                                   # 1 x 22
         s3 = self.ra3(f3, s4, e_att)                                                   # 1 x 44
-        maps = (resize(s, size) for s in (s3, s4, s5, s_g))
-        return InfNetOutput(*maps, edge=None if edge is None else resize(edge, size))
+        return InfNetOutput(
+            s3=resize(s3, size),
+            s4=resize(s4, size),
+            s5=resize(s5, size),
+            s_g=resize(s_g, size),
+            edge=None if edge is None else resize(edge, size),
+        )

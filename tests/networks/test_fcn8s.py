@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from infnet.networks import NETWORKS, build
 from infnet.networks.fcn8s import FCN8s
 
 
@@ -32,12 +31,3 @@ def test_all_three_depths_reach_the_output():
         layer.weight.data.zero_()
         assert not torch.allclose(network(x), whole, atol=1e-7), name
         layer.weight.data.copy_(kept)
-
-
-def test_registry_builds_every_network():
-    small = {"inf-net": {}, "fcn8s": {"width": 8, "shrink": 8}, "lung-unet": {}}
-    assert set(small) == set(NETWORKS)
-    for name, options in small.items():
-        assert sum(p.numel() for p in build(name, **options).parameters()) > 0
-    with pytest.raises(KeyError):
-        build("no-such-network")

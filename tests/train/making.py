@@ -37,7 +37,8 @@ def semiseg(root: Path, labelled: int = 20, unlabelled: int = 12, seed: int = 0)
     base = root / "Dataset" / "TrainingSet"
     for number in range(20, 20 + labelled):
         grey, kinds = slice_with_lesion(rng)
-        for part, mask in (("LungInfection-Train/Doctor-label", (kinds > 0) * 255), ("MultiClassInfection-Train", kinds)):
+        masks = {"LungInfection-Train/Doctor-label": (kinds > 0) * 255, "MultiClassInfection-Train": kinds}
+        for part, mask in masks.items():
             save(base / part / "Imgs" / f"{number}.png", grey.T.copy())
             save(base / part / "GT" / f"{number}.png", mask.astype(np.uint8).T.copy())
     for number in range(unlabelled):

@@ -1,8 +1,10 @@
-"""Each training program from its command line, a few steps on slices made for the test: it runs, logs and saves."""
+"""Every training program from its command line, on slices made for the test: it learns them, logs, saves and resumes."""
 
 from __future__ import annotations
 
 import csv
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,42 +13,37 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.making import save, semiseg
+from tests.train.test_loop import free_port
+from train import ablation, lungs, multiclass, semi, supervised
+from train.checkpoint import load_checkpoint
+from train.data import training_set
+
 ROOT = Path(__file__).parents[2]
+QUICK = ["--batch", "8", "--learning-rate", "2e-3", "--warmup", "5", "--ema", "0.9", "--precision", "fp32"]
+SLIM = ["--size", "96", "--options", '{"backbone": "resnet18d"}']
+TINY = ["--size", "64", "--options", '{"backbone": "resnet10t"}']
 
 
-def save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return semiseg(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def data_sets(tmp_path_factory):
-    """Ten labelled slices with classes, five patients and five lung slices in HU; lesions are brighter than lung."""
+    """A folder of data sets: five patients with lungs and lesions, and five lung slices in HU."""
     root = tmp_path_factory.mktemp("data")
-    sets = root / "covid-semiseg" / "Dataset" / "TrainingSet"
-    rng = np.random.default_rng(0)
-    for number in range(20, 30):
-        grey = rng.integers(30, 60, (64, 64)).astype(np.uint8)
-        kinds = np.zeros((64, 64), np.uint8)
-        row, column = rng.integers(5, 35, 2)
-        kinds[row : row + 12, column : column + 20] = 1
-        kinds[row + 12 : row + 20, column : column + 20] = 2
-        grey[kinds == 1] = 130
-        grey[kinds == 2] = 190
-        grey[:, 60:] = 220
-        save(sets / "LungInfection-Train/Doctor-label/Imgs" / f"{number}.png", grey)
-        save(sets / "LungInfection-Train/Doctor-label/GT" / f"{number}.png", ((kinds > 0) * 255).astype(np.uint8))
-        save(sets / "MultiClassInfection-Train/Imgs" / f"{number}.png", grey)
-        save(sets / "MultiClassInfection-Train/GT" / f"{number}.png", kinds)
+    semiseg(root, labelled=10)
     for number in range(1, 6):
         grey = np.zeros((80, 80), np.uint8)
         grey[5:75, 5:75] = 100
         grey[15:65, 15:65] = 14
-        lungs = (grey == 14).astype(np.uint8) * 255
+        lung = (grey == 14).astype(np.uint8) * 255
         lesion = np.zeros((80, 80), np.uint8)
         lesion[20:30, 20:40] = 255
         grey[lesion > 0] = 50
-        for kind, array in (("images", grey), ("lungs", lungs), ("lesions", lesion)):
+        for kind, array in (("images", grey), ("lungs", lung), ("lesions", lesion)):
             save(root / "coronacases" / kind / f"corona00{number}_s010.png", array)
         hu = np.full((64, 64), 40, np.int16)
         hu[10:50, 10:50] = -850
@@ -55,35 +52,163 @@ def data_sets(tmp_path_factory):
     return root
 
 
-def train(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"train.{program}", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
+def rows(run: Path) -> list[dict[str, float]]:
+    return [{k: float(v) for k, v in row.items()} for row in csv.DictReader((run / "log.csv").open())]
+
+
+def fails(program, *arguments: object) -> None:
+    """Run a program that must end with status 2."""
+    with pytest.raises(SystemExit) as stopped:
+        program.main([str(a) for a in arguments])
+    assert stopped.value.code == 2
+
+
+def test_supervised_learns_and_resumes(dataset, tmp_path, capsys):
+    run = ["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--validate-every", "30"]
+    supervised.main([*run, "--steps", "90"])
+    assert rows(tmp_path)[-1]["labelled Dice at 0.5"] > 0.9
+    assert Image.open(tmp_path / "montage.png").size == (4 * 96, 2 * 96)  # a fifth of the 20 slices
+    split = json.loads((tmp_path / "split.json").read_text())
+    assert len(split["validation"]["labelled"]) == 4
+    assert not set(split["train"]["labelled"]) & set(split["validation"]["labelled"])
+    before = load_checkpoint(tmp_path / "last.pt")
+    supervised.main([*run, "--steps", "90", "--resume"])  # it was finished: nothing is done twice
+    assert load_checkpoint(tmp_path / "last.pt")["step"] == before["step"] == 90
+    assert len(rows(tmp_path)) == 3
+    fails(supervised, *run, "--steps", 90, "--resume", "--seed", 1)
+    assert "made with other settings (seed)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("network", ["unet", "unet++", "deeplabv3+", "fcn8s"])
+def test_supervised_trains_any_network(network, dataset, tmp_path):
+    slim = {"fcn8s": '{"shrink": 8, "width": 8}'}.get(network, '{"encoder": "resnet18"}')
+    supervised.main(["--data", str(dataset), "--out", str(tmp_path), "--network", network, "--options", slim,
+                     "--size", "64", "--steps", "2", *QUICK])  # fmt: skip
+    assert len(rows(tmp_path)) == 1
+    assert load_checkpoint(tmp_path / "best.pt")["config"]["network"] == network
+
+
+def test_the_mix_and_an_own_folder(data_sets, tmp_path):
+    for number in range(5):
+        save(tmp_path / "own/images" / f"p{number}_1.png", np.full((64, 64), 60, np.uint8))
+        save(tmp_path / "own/masks" / f"p{number}_1.png", np.zeros((64, 64), np.uint8))
+    supervised.main(["--data", str(data_sets), "--out", str(tmp_path / "run"), *QUICK, *TINY, "--steps", "2",
+                     "--mix", f"labelled=0.4,pseudo=0.2,coronacases=0.2,{tmp_path / 'own'}=0.2"])  # fmt: skip
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert {name: len(groups) for name, groups in split["train"].items()} == {
+        "labelled": 8, "pseudo": 3, "coronacases": 4, str(tmp_path / "own"): 4
+    }  # fmt: skip
+    assert set(split["validation"]) == {"labelled", "coronacases", str(tmp_path / "own")}
+
+
+def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
+    semi.main(["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--validate-every", "20", "--k", "4",
+               "--supervised-steps", "50", "--round-steps", "6", "--pretraining-steps", "60",
+               "--finetuning-steps", "30"])  # fmt: skip
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert list(found) == ["supervised", "propagation", "pretraining", "finetuning"]
+    assert found["finetuning"]["labelled Dice at 0.5"] > 0.9
+    truth = training_set(dataset) / "LungInfection-Train" / "Pseudo-label"
+    overlaps = []
+    for path in sorted((tmp_path / "pseudo-label" / "GT").iterdir()):
+        label, true = np.asarray(Image.open(path)), np.asarray(Image.open(truth / "GT" / path.name))
+        assert label.shape == true.shape
+        marked, sick = label > 127, true > 127
+        overlaps.append(2 * (marked & sick).sum() / (marked.sum() + sick.sum()))
+    assert len(overlaps) == 12
+    assert np.mean(overlaps) > 0.85  # upright in memory, transposed again in the file
+
+
+def test_multiclass_learns_both_classes(dataset, tmp_path):
+    multiclass.main(["--data", str(dataset), "--out", str(tmp_path), "--size", "64", "--steps", "160", *QUICK,
+                     "--options", '{"shrink": 4, "width": 64}', "--validate-every", "40"])  # fmt: skip
+    last = rows(tmp_path)[-1]
+    assert last["GGO mean Dice"] > 0.9
+    assert last["consolidation mean Dice"] > 0.9
 
 
 @pytest.mark.parametrize(
-    ("program", "column"),
-    [("multiclass", "GGO mean Dice"), ("lungs", "lungs-hu")],
+    "arguments",
+    [["--network", "deeplabv3+", "--options", '{"encoder": "resnet18", "stride": 8}', "--unguided"],
+     ["--network", "unet", "--options", '{"encoder": "resnet18"}'],
+     ["--unguided", "--options", '{"shrink": 8, "width": 8}'],
+     ["--paper", "--options", '{"shrink": 8, "width": 8}']],
+)  # fmt: skip
+def test_multiclass_baselines_run(arguments, dataset, tmp_path):
+    multiclass.main(["--data", str(dataset), "--out", str(tmp_path), "--size", "64", "--steps", "2", *arguments])
+    config = load_checkpoint(tmp_path / "best.pt")["config"]
+    assert config["options"]["inputs"] == (3 if "--unguided" in arguments else 6)
+    assert (config["optimizer"] == "sgd") is ("--paper" in arguments)
+
+
+def test_lungs_learn(data_sets, tmp_path):
+    lungs.main(["--data", str(data_sets), "--out", str(tmp_path), "--size", "64", "--steps", "40", *QUICK,
+                "--validate-every", "20"])  # fmt: skip
+    assert rows(tmp_path)[-1]["mean"] > 0.9
+
+
+def test_ablation_fills_the_table(dataset, tmp_path):
+    common = ["--data", str(dataset), "--out", str(tmp_path), "--size", "96", *QUICK, "--validate-every", "60"]
+    ablation.main([*common, "--options", '{"backbone": "resnet18d"}', "--steps", "60"])
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert [row["variant"] for row in table] == ["backbone", "backbone-ppd", "backbone-ra", "backbone-ppd-ra", "inf-net"]
+    assert table[-1]["labelled Dice at 0.5"] > 0.9
+    assert all(0 < row["labelled mean Dice"] < 1 for row in table)
+    assert len(list(csv.DictReader((tmp_path / "table.csv").open()))) == 5
+
+
+def test_paper_settings(dataset):
+    """53 slices in batches of 16 are 4 batches an epoch, each at three scales."""
+    config = supervised.paper(53)
+    assert config.steps == 100 * 4 * 3
+    assert config.decay_every == 50 * 4 * 3
+    assert (config.optimizer, config.learning_rate, config.clip, config.clip_by) == ("adam", 1e-4, 0.5, "value")
+    assert (config.size, config.scales, config.every_scale, config.ema) == (352, (0.75, 1.0, 1.25), True, 0)
+    classes = multiclass.paper(53)
+    assert (classes.optimizer, classes.learning_rate, classes.weight_decay, classes.size) == ("sgd", 1e-10, 5e-4, 512)
+
+
+def test_semi_on_two_processes(dataset, tmp_path):
+    """torchrun: both processes share the batches and the pseudo labels, and one of them writes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
+               f"--master-port={free_port()}", "-m", "train.semi", "--data", str(dataset), "--out", str(tmp_path),
+               *QUICK, *TINY, "--k", "6", "--supervised-steps", "3", "--round-steps", "2", "--pretraining-steps", "2",
+               "--finetuning-steps", "2", "--device", "cpu"]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200,
+                          env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list((tmp_path / "pseudo-label" / "GT").iterdir())) == 12
+    assert json.loads((tmp_path / "finetuning" / "environment.json").read_text())["processes"] == 2
+    assert "finetuning" in json.loads((tmp_path / "summary.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "message"),
+    [
+        (supervised, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
+        (semi, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
+        (multiclass, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
+        (lungs, ["--data", "nowhere"], "nowhere/coronacases/images: no such folder"),
+        (semi, ["--k", "13"], "--k 13: the pool holds 12 slices; give 1 to 12"),
+        (semi, ["--pool", "nowhere"], "nowhere/Imgs: no such folder"),
+        (supervised, ["--steps", "0"], "--steps 0: must be at least 1"),
+        (supervised, ["--fold-count", "50"], "20 groups: too few for 50 folds"),
+        (supervised, ["--mix", "labelled"], "--mix labelled: give names and shares"),
+        (supervised, ["--mix", "nowhere=1"], "nowhere/images: no such folder"),
+        (supervised, ["--init", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
+        (supervised, ["--options", '{"depth": 3}'], "inf-net: InfNet.__init__() got an unexpected keyword"),
+    ],
 )
-def test_program_trains_and_resumes(program, column, data_sets, tmp_path):
-    steps = ["--data", str(data_sets), "--run", str(tmp_path), "--steps", "4", "--validate-every", "2"]
-    size = ["--size", "64"] if program != "lungs" else []
-    done = train(program, *steps, *size)
-    assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
-    assert [row["step"] for row in rows] == ["2", "4"]
-    assert 0 <= float(rows[-1][column]) <= 1
-    assert (tmp_path / "best.pt").exists()
-    again = train(program, *steps, *size, "--resume")
-    assert again.returncode == 0, again.stderr
-    assert len((tmp_path / "log.csv").read_text().splitlines()) == 3  # it was finished: nothing was done twice
-    other = train(program, *steps, *size, "--resume", "--learning-rate", "0.1")
-    assert other.returncode == 2
-    assert "made with other settings" in other.stderr
+def test_bad_input_is_one_line(program, arguments, message, dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = [] if "--data" in arguments else ["--data", str(dataset)]
+    fails(program, "--out", tmp_path / "run", *given, *TINY[:2], *arguments)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("program", ["supervised", "multiclass", "lungs"])
-def test_missing_data_is_one_line(program, tmp_path):
-    done = train(program, "--data", str(tmp_path / "nowhere"), "--run", str(tmp_path / "run"))
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "no images; set INFNET_DATA" in done.stderr
+def test_a_damaged_checkpoint_on_resume_is_one_line(dataset, tmp_path, capsys):
+    (tmp_path / "last.pt").write_bytes(b"\0" * 100)
+    fails(supervised, "--data", dataset, "--out", tmp_path, *TINY, "--steps", 2, "--resume")
+    assert "last.pt: not a readable checkpoint" in capsys.readouterr().err

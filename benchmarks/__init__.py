@@ -1,0 +1,1 @@
+"""How fast, how large and how exact: `python -m benchmarks`, or `make bench`."""

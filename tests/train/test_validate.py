@@ -1,0 +1,70 @@
+"""`train.validate` on a made-up data set, with engines that read the answer off the grey values."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from infnet.metrics import dice, paper_scores
+from tests.fakes import fake_engines
+from tests.train.making import save, semiseg, slice_with_lesion
+from train import validate
+
+
+def square(top: int, left: int) -> np.ndarray:
+    mask = np.zeros((10, 10), bool)
+    mask[top : top + 4, left : left + 4] = True
+    return mask
+
+
+def test_a_summary_is_the_mean_over_slices_and_the_pooled_dice():
+    maps, truths = [square(2, 2) * 0.9, square(2, 4) * 0.9], [square(2, 2), square(2, 2)]
+    found = validate.summarise(maps, truths, threshold=0.5)
+    assert found["dice_at_threshold"] == 0.75
+    assert found["pooled_dice"] == pytest.approx(2 * (16 + 8) / 64)
+    each = [paper_scores(m, t) for m, t in zip(maps, truths, strict=True)]
+    assert found["dice"] == pytest.approx(np.mean([s.dice for s in each]), abs=1e-4)
+    assert found["count"] == 2
+
+
+def test_labelled_slices_are_turned_upright_and_scored_at_the_size_of_their_truth(tmp_path):
+    base = semiseg(tmp_path, labelled=3, unlabelled=0) / "TrainingSet/MultiClassInfection-Train"
+    found = validate.evaluate_labelled(fake_engines(), tmp_path / "Dataset", ["20", "22"])
+    assert found.keys() == {"infection", "ggo", "consolidation"}
+    for scores in found.values():
+        assert scores["count"] == 2
+    # All lesions lie between the greys that the fake engine takes for infection; all above 150 is consolidation to it.
+    assert found["infection"]["dice_at_threshold"] > 0.9
+    greys, kinds = ([np.asarray(Image.open(base / part / f"{n}.png")) for n in (20, 22)] for part in ("Imgs", "GT"))
+    expected = np.mean([dice(g > 150, k == 2) for g, k in zip(greys, kinds, strict=True)])
+    assert found["consolidation"]["dice_at_threshold"] == pytest.approx(expected, abs=0.03)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Five labelled groups and five coronacases patients of one slice each."""
+    semiseg(tmp_path, labelled=6, unlabelled=0)
+    rng = np.random.default_rng(1)
+    for patient in range(1, 6):
+        grey, kinds = slice_with_lesion(rng)
+        for part, array in (("images", grey), ("lesions", (kinds > 0) * 255), ("lungs", (grey < 200) * 255)):
+            save(tmp_path / "coronacases" / part / f"corona00{patient}_1.png", array.astype(np.uint8))
+    return tmp_path
+
+
+def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
+    monkeypatch.setattr(validate, "load_engines", lambda name: fake_engines())
+    validate.main(["--data", str(data), "--fold", "1", "--json", str(data / "scores.json")])
+    found = json.loads((data / "scores.json").read_text())
+    assert found == json.loads(capsys.readouterr().out)
+    names, (patient,) = found["held_out"]["labelled"], found["held_out"]["coronacases"]
+    assert found["labelled"]["infection"]["count"] == len(names) > 0
+    assert found["coronacases"].keys() == {patient, "all"}
+    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice"} <= found["coronacases"][patient].keys()
+    with pytest.raises(SystemExit) as stopped:
+        validate.main(["--data", str(data / "nowhere")])
+    assert stopped.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1

@@ -1,0 +1,150 @@
+"""Measure shipped or freshly trained networks on what was held out: `python -m train.validate --fold 0 --json FILE`.
+
+Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
+`infnet.segment` with its own lungs, crop and undo, as a user's picture would go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from infnet import weights
+from infnet.engine import Engine, TorchEngine
+from infnet.errors import InfNetError
+from infnet.metrics import dice, paper_scores
+from infnet.networks import build
+from infnet.pipeline import Engines, load_engines, segment
+from infnet.preprocess import normalise, resize, window_grey
+from infnet.study import CONSOLIDATION, GGO, Study
+from train.checkpoint import load_checkpoint
+from train.data import coronacases, data_root, held_out, labelled, training_set
+from train.maps import files, load_classes, load_slice, load_truth
+
+
+def summarise(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: float) -> dict[str, float]:
+    """Mean Dice, sensitivity and specificity by the paper's definition, and plain Dice at the threshold."""
+    paper = np.array([paper_scores(m, t) for m, t in zip(maps, truths, strict=True)])
+    plain = [dice(m >= threshold, t) for m, t in zip(maps, truths, strict=True)]
+    both = sum(int(((m >= threshold) & t).sum()) for m, t in zip(maps, truths, strict=True))
+    sizes = sum(int((m >= threshold).sum()) + int(t.sum()) for m, t in zip(maps, truths, strict=True))
+    names = ("dice", "sensitivity", "specificity")
+    return {
+        **{n: round(float(v), 4) for n, v in zip(names, paper.mean(0), strict=True)},
+        "dice_at_threshold": round(float(np.mean(plain)), 4),
+        "pooled_dice": round(2 * both / max(sizes, 1), 4),
+        "count": len(maps),
+    }
+
+
+def infection_map(engine: Engine, grey: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+    """Infection probability of one cropped upright slice, at the slice's own size."""
+    square = engine(normalise(resize(grey, (size, size))[None]))[0, 0]
+    return resize(square, grey.shape)
+
+
+def class_maps(
+    engine: Engine, grey: NDArray[np.uint8], infection: NDArray[np.float32], size: int
+) -> NDArray[np.float32]:
+    """Probabilities (3, row, column) of background, GGO, consolidation, given the infection map."""
+    square = resize(infection, (size, size))[None, None]
+    batch = np.concatenate([normalise(resize(grey, (size, size))[None]), square, square, square], 1)
+    return np.stack([resize(p, grey.shape) for p in engine(batch)[0]])
+
+
+def evaluate_labelled(engines: Engines, root: Path, names: list[str]) -> dict[str, dict[str, float]]:
+    """Infection and class scores on labelled slices by name, at the size of their ground truth."""
+    base = training_set(root)
+    maps: dict[str, list] = {"infection": [], "ggo": [], "consolidation": []}
+    truths: dict[str, list] = {k: [] for k in maps}
+    region_folder, class_folder = base / "LungInfection-Train" / "Doctor-label", base / "MultiClassInfection-Train"
+    images, regions = files(region_folder / "Imgs"), files(region_folder / "GT")
+    classified = files(class_folder / "GT")
+    for name in names:
+        grey = window_grey(load_slice(images[name]).T.copy())[0]
+        region = load_truth(regions[name]).T
+        kinds = load_classes(classified[name]).T
+        infection = infection_map(engines.infection.engine, grey, engines.infection.entry.size)
+        classes = class_maps(engines.classes.engine, grey, infection, engines.classes.entry.size)
+        for key, found, true in (
+            ("infection", infection, region),
+            ("ggo", classes[GGO], kinds == GGO),
+            ("consolidation", classes[CONSOLIDATION], kinds == CONSOLIDATION),
+        ):
+            maps[key].append(found)
+            truths[key].append(true)
+    return {k: summarise(maps[k], truths[k], engines.threshold if k == "infection" else 0.5) for k in maps}
+
+
+def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict[str, dict[str, float]]:
+    """Infection and lung scores of coronacases patients, each read as a stack of pictures and segmented whole."""
+    results: dict[str, dict[str, float]] = {}
+    all_maps: list[NDArray] = []
+    all_truths: list[NDArray[np.bool_]] = []
+    for patient in patients:
+        files = sorted((root / "coronacases" / "images").glob(f"{patient}_*"))
+
+        def masks(kind: str, files: list[Path] = files) -> NDArray[np.bool_]:
+            folder = root / "coronacases" / kind
+            return np.stack([np.asarray(Image.open(next(folder.glob(f.stem + ".*"))).convert("L")) > 0 for f in files])
+
+        pixels = np.stack([np.asarray(Image.open(f).convert("L")) for f in files])
+        result = segment(Study(pixels, is_hu=False, name=patient), engines)
+        lesions, lungs = masks("lesions"), masks("lungs")
+        results[patient] = summarise(list(result.probability), list(lesions), engines.threshold)
+        found = result.lungs > 0
+        results[patient]["lungs_dice"] = round(
+            float(np.mean([dice(f, t) for f, t in zip(found, lungs, strict=True)])), 4
+        )
+        results[patient]["lesion_outside_lungs"] = round(float((lesions & ~found).sum() / max(lesions.sum(), 1)), 4)
+        all_maps += list(result.probability)
+        all_truths += list(lesions)
+    results["all"] = summarise(all_maps, all_truths, engines.threshold)
+    return results
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=data_root())
+    parser.add_argument("--model", help="infection model of the registry")
+    parser.add_argument("--checkpoint", type=Path, help="an Inf-Net checkpoint of train.supervised in its place")
+    parser.add_argument("--size", type=int, help="side of the infection network's input, if not the registry's")
+    parser.add_argument("--threshold", type=float)
+    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    try:
+        engines = load_engines(options.model)
+        if options.checkpoint:
+            network = build("inf-net")
+            weights.load_state(network, load_checkpoint(options.checkpoint)["network"], str(options.checkpoint))
+            engines = replace(engines, infection=replace(engines.infection, engine=TorchEngine(network)))
+        if options.size:
+            entry = replace(engines.infection.entry, size=options.size)
+            engines = replace(engines, infection=replace(engines.infection, entry=entry))
+        if options.threshold:
+            engines = engines.with_threshold(options.threshold)
+        names = [e.name for e in held_out(labelled(options.data), options.fold)[1]]
+        patients = sorted({e.group for e in held_out(coronacases(options.data), options.fold)[1]})
+        found = {
+            "labelled": evaluate_labelled(engines, options.data, names),
+            "coronacases": evaluate_patients(engines, options.data, patients),
+            "held_out": {"labelled": names, "coronacases": patients},
+        }
+        text = json.dumps(found, indent=1)
+        print(text)
+        if options.json:
+            options.json.write_text(text + "\n")
+    except InfNetError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
