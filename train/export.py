@@ -11,8 +11,9 @@ from pathlib import Path
 
 from infnet import weights
 from infnet.errors import InfNetError
-from infnet.networks import build
-from train.loop import load_checkpoint
+from infnet.networks import NETWORKS, build
+from train.checkpoint import load_checkpoint
+from train.config import TrainConfig
 
 
 def main() -> None:
@@ -20,16 +21,20 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--role", choices=["lungs", "infection", "classes"], required=True)
-    parser.add_argument("--network", required=True, help="a name of infnet.networks.NETWORKS")
-    parser.add_argument("--options", type=json.loads, default={}, help="JSON options of the network")
-    parser.add_argument("--size", type=int, required=True, help="side of the square input")
+    parser.add_argument("--network", choices=NETWORKS, help="the checkpoint's own by default")
+    parser.add_argument("--options", type=json.loads, help="JSON; the checkpoint's own by default")
+    parser.add_argument("--size", type=int, help="side of the square input; that of training by default")
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--description", required=True, help="one line: what it was trained on")
     parser.add_argument("--facts", type=json.loads, default={}, help="JSON: training, held out, measured validation")
     options = parser.parse_args()
     try:
         state = load_checkpoint(options.checkpoint)
-        own = build(options.network, **options.options)
+        config = TrainConfig.from_dict(state["config"])
+        name, size = options.network or config.network, options.size or config.size
+        own_options = config.options if name == config.network else {}
+        network_options = dict(own_options if options.options is None else options.options)
+        own = build(name, **network_options)
         kept = {k: v for k, v in state["network"].items() if k in own.state_dict()}
         weights.load_state(own, kept, str(options.checkpoint))
         file = f"{options.name}.safetensors"
@@ -40,9 +45,9 @@ def main() -> None:
             "role": options.role,
             "file": file,
             "sha256": sha256,
-            "network": options.network,
-            "options": options.options,
-            "size": options.size,
+            "network": name,
+            "options": network_options,
+            "size": size,
             "threshold": options.threshold,
             "description": options.description,
             "config": state["config"],

@@ -102,7 +102,7 @@ def run_program(
 
 
 def build_network(config: TrainConfig) -> nn.Module:
-    """The network of a config, its weights drawn from the seed. Raises InfNetError for options that it does not take."""
+    """The network of a config, its weights drawn from the seed. Raises InfNetError for options it does not take."""
     torch.manual_seed(config.seed)
     try:
         return build(config.network, **config.options)

@@ -9,10 +9,11 @@ import torch
 from infnet import weights
 from infnet.networks import build
 from train import export
+from train.checkpoint import save_atomically
 from train.config import TrainConfig
-from train.loop import save_atomically
 
 OPTIONS = {"width": 8, "shrink": 8}
+CONFIG = TrainConfig(steps=7, network="fcn8s", options=OPTIONS, size=64)
 
 
 def run(monkeypatch, *arguments: str) -> None:
@@ -24,11 +25,11 @@ def test_a_checkpoint_becomes_a_model_that_loads(tmp_path, monkeypatch):
     monkeypatch.setenv("INFNET_WEIGHTS", str(tmp_path))
     torch.manual_seed(0)
     state = build("fcn8s", **OPTIONS).state_dict()
-    save_atomically({"network": state, "config": TrainConfig(steps=7).as_dict()}, tmp_path / "best.pt")
+    save_atomically({"network": state, "config": CONFIG.as_dict()}, tmp_path / "best.pt")
     common = ["--checkpoint", str(tmp_path / "best.pt"), "--role", "classes", "--network", "fcn8s", "--size", "64",
               "--description", "a test", "--options", json.dumps(OPTIONS)]  # fmt: skip
     run(monkeypatch, "--name", "first", *common, "--facts", '{"training": "none"}')
-    run(monkeypatch, "--name", "second", *common)
+    run(monkeypatch, "--name", "second", *common[:4], "--description", "its own network")
     assert set(weights.registry()) == {"first", "second"}
     network, entry = weights.load("first")
     assert entry.facts["config"]["steps"] == 7
@@ -40,7 +41,7 @@ def test_a_checkpoint_becomes_a_model_that_loads(tmp_path, monkeypatch):
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("INFNET_WEIGHTS", str(tmp_path))
     state = build("fcn8s", **OPTIONS).state_dict()
-    save_atomically({"network": state, "config": TrainConfig(steps=7).as_dict()}, tmp_path / "best.pt")
+    save_atomically({"network": state, "config": CONFIG.as_dict()}, tmp_path / "best.pt")
     with pytest.raises(SystemExit) as stopped:
         run(monkeypatch, "--name", "x", "--checkpoint", str(tmp_path / "best.pt"), "--role", "infection",
             "--network", "inf-net", "--size", "64", "--description", "a test")  # fmt: skip

@@ -1,7 +1,11 @@
-"""A run so small that it can be stopped, killed and shared many times: `python -m tests.train.tiny RUN [--resume]`."""
+"""A run so small that it can be stopped, shared and killed many times: `python -m tests.train.tiny RUN KILLS`."""
 
 from __future__ import annotations
 
+import importlib
+import os
+import random
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -11,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
-from train.distributed import join, leave
 from train.loop import Task, fit
 
 CONFIG = TrainConfig(
@@ -41,13 +45,39 @@ def task(batch_norm: bool = True) -> Task:
     return Task(network(batch_norm), batch, nn.functional.binary_cross_entropy_with_logits, validate)
 
 
+def train_on(run: Path) -> None:
+    """Go on with the run, saving after every step, for longer than anybody waits."""
+    config = replace(CONFIG, steps=10**6, save_every=1, validate_every=3)
+    fit(task(), config, run, resume=True, deadline=time.monotonic() + 60)
+
+
+def _written(run: Path) -> int:
+    last = run / "last.pt"
+    return last.stat().st_mtime_ns if last.exists() else 0
+
+
 def main() -> None:
-    """Endless, and never two steps without a checkpoint between them: for kills at any moment."""
-    run, resume = Path(sys.argv[1]), "--resume" in sys.argv
-    place = join("cpu")
-    fit(task(), replace(CONFIG, steps=10**6, save_every=1, validate_every=3), run, place, resume,
-        deadline=time.monotonic() + 60)  # fmt: skip
-    leave()
+    """Kill the run so often, each time at a random moment, and print the step at which its checkpoint stands."""
+    for name in ("torch._dynamo", "torch.utils.tensorboard"):  # what `fit` comes to need: not anew in every child
+        importlib.import_module(name)
+    run, kills = Path(sys.argv[1]), int(sys.argv[2])
+    torch.set_num_threads(1)  # a pool of threads does not live on in a child
+    rng = random.Random(0)
+    for _ in range(kills):
+        child = os.fork()
+        if not child:
+            train_on(run)
+            os._exit(1)
+        known, until = _written(run), time.monotonic() + 20
+        while _written(run) == known and time.monotonic() < until:  # it has begun to save
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        best = run / "best.pt"
+        if best.exists():
+            load_checkpoint(best)
+        print("\nkilled", load_checkpoint(run / "last.pt")["step"], flush=True)
 
 
 if __name__ == "__main__":
