@@ -1,15 +1,17 @@
 # make app   the user interface on http://localhost:8501 (PORT=... for another port)
 # make test  all tests
 # make lint  ruff and mypy
+# make bench speed, memory and accuracy of every engine
 #
 # Each one builds the environment in .venv first; when the requirements have not changed that takes no time.
 
 PYTHON ?= python3
 PORT ?= 8501
 TESTS ?=
+BENCH ?=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help app test lint browser clean
+.PHONY: help app demo test lint bench browser clean
 
 BIN := .venv/bin
 # Lets `import infnet` and `python -m infnet` work from any folder.
@@ -22,12 +24,18 @@ help: ## list what there is
 app: .venv/.app ## the user interface on http://localhost:8501
 	$(BIN)/streamlit run app/main.py --server.port $(PORT)
 
+demo: .venv/.app ## the small Gradio page, with an API, on http://localhost:7860
+	$(BIN)/python -m app.gradio_demo
+
 test: .venv/.dev browser ## all tests; TESTS="tests/app -k slider" for some of them
 	$(BIN)/python -m pytest $(TESTS)
 
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/.dev ## speed, memory and accuracy of every engine; BENCH="networks path" for some of them
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove the environment and the caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Command line: `python -m infnet segment PATH --out DIR`, `python -m infnet info`."""
+"""Command line: `python -m infnet segment PATH --out DIR`, `python -m infnet batch IN OUT`, `python -m infnet info`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infnet.errors import InfNetError
 
@@ -25,13 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
     one.add_argument("paths", nargs="+", metavar="PATH")
     one.add_argument("--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json")
     one.add_argument("--series", help="which series, where there are several")
-    one.add_argument("--model", help="infection model of the registry (see `info`)")
-    one.add_argument("--threshold", type=float, help="infection probability from which a pixel counts as lesion")
+    _add_model(one)
     one.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
-    one.add_argument("--device", help="cpu, cuda, cuda:1 or mps; chosen automatically when not given")
     one.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
     one.add_argument("--profile", action="store_true", help="print wall time and peak memory")
     one.set_defaults(run=segment_command)
+
+    many = commands.add_parser("batch", help="a cohort: every study in a folder, one table; goes on after a stop")
+    many.add_argument("folder", type=Path, metavar="IN", help="holds a folder, zip or file for each study")
+    many.add_argument("out", type=Path, metavar="OUT", help="folder for cohort.csv and cohort.parquet")
+    _add_model(many)
+    many.add_argument("--files", action="store_true", help="write masks, pictures and numbers of each study, too")
+    many.add_argument("--workers", type=int, default=1, help="studies at the same time; each needs about 1 GB")
+    many.add_argument("--retry", action="store_true", help="do the studies again whose row is an error")
+    many.add_argument("--ray", metavar="ADDRESS", help="let a Ray cluster do the work (`pip install 'ray[data]'`)")
+    many.set_defaults(run=batch_command)
 
     info = commands.add_parser("info", help="versions, devices and the models that are shipped")
     info.set_defaults(run=info_command)
@@ -43,9 +52,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
+        left = "what was finished is kept" if options.run is batch_command else "nothing was written"
+        print(f"stopped; {left}", file=sys.stderr)
         return 130
     return 0
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    """What finds infection, and how it is run; what is not given is chosen by what this machine has."""
+    command.add_argument("--model", help="infection model of the registry (see `info`)")
+    command.add_argument("--threshold", type=float, help="infection probability from which a pixel counts as lesion")
+    command.add_argument("--engine", help="openvino or torch; openvino on a processor where it is installed")
+    command.add_argument("--device", help="cpu, cuda, cuda:1 or mps; the best there is when not given")
+    command.add_argument("--precision", help="fp32 or bf16; bf16 where the chip computes in it")
 
 
 def segment_command(options: argparse.Namespace) -> None:
@@ -62,7 +81,7 @@ def segment_command(options: argparse.Namespace) -> None:
             raise InfNetError(f"{study.name}: has its own geometry; leave out --mm-per-pixel")
         study = study.with_spacing(options.mm_per_pixel, options.mm_per_pixel)
     was_read = time.perf_counter()
-    engines = infnet.load_engines(options.model, options.device)
+    engines = infnet.load_engines(options.model, options.device, options.engine, options.precision)
     if options.threshold is not None:
         engines = engines.with_threshold(options.threshold)
     with _progress(study.name) as progress:
@@ -89,6 +108,28 @@ def segment_command(options: argparse.Namespace) -> None:
             f"measure and write {written - segmented:.1f} s"
         )
         print(f"peak memory {_peak_gib():.2f} GiB")
+
+
+def batch_command(options: argparse.Namespace) -> None:
+    from infnet.cohort import Settings, run
+
+    settings = Settings(
+        options.model, options.threshold, options.engine, options.device, options.precision, options.files
+    )
+    with _progress(options.folder.name) as progress:
+
+        def report(row: dict[str, Any], done: int, total: int) -> None:
+            if progress:
+                progress(done, total)
+            if row["error"]:
+                print(f"failed: {row['error']}", file=sys.stderr)
+
+        rows = run(
+            options.folder, options.out, settings, options.workers,
+            retry=options.retry, ray=options.ray, report=report,
+        )  # fmt: skip
+    failed = sum(bool(row["error"]) for row in rows)
+    print(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
 
 
 def _peak_gib() -> float:
@@ -121,7 +162,7 @@ def info_command(options: argparse.Namespace) -> None:
     from infnet import __version__, weights
 
     print(f"infnet {__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} CPU cores")
-    for package in ("torch", "timm", "pydicom", "nibabel", "streamlit"):
+    for package in ("torch", "openvino", "timm", "pydicom", "nibabel", "streamlit"):
         try:
             print(f"  {package} {version(package)}")
         except PackageNotFoundError:

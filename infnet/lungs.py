@@ -6,13 +6,14 @@ Upright slices: patient's right at the left of the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.graph import route_through_array
 
+from infnet.concurrency import cores, each, portions
 from infnet.preprocess import resize
 from infnet.study import LEFT, RIGHT
 
@@ -20,7 +21,6 @@ BODY_GREY = 110  # about -550 HU in the convention
 AIR_HU = -930  # the median of a trachea or of bowel gas lies below, that of lung above unless it is destroyed
 LARGEST_AIRWAY_MM2 = 900.0
 SMALLEST_SHARE = 0.02  # pieces below this share of the largest are not lung
-BATCH = 8
 
 
 def mark(
@@ -28,13 +28,21 @@ def mark(
     engine: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     size: int,
     threshold: float = 0.5,
+    batch: int = 8,
+    at_once: int = 1,
 ) -> Iterator[NDArray[np.bool_]]:
-    """Raw lung masks (row, column), one per slice of `grey` (slice, row, column) in the convention's window."""
-    for start in range(0, len(grey), BATCH):
-        part = grey[start : start + BATCH]
-        batch = np.stack([resize(s, (size, size)) for s in part])[:, None]
-        for probability in engine(batch.astype(np.float32) / np.float32(255))[:, 0]:
-            yield resize(probability, grey.shape[1:]) >= threshold
+    """Raw lung masks (row, column), one per slice of `grey` (slice, row, column) in the convention's window.
+
+    batch: slices in a call of the engine; at_once: calls at the same time.
+    """
+
+    def work(part: Sequence[int]) -> list[NDArray[np.bool_]]:
+        squares = np.stack([resize(grey[i], (size, size)) for i in part])[:, None]
+        maps = engine(squares.astype(np.float32) / np.float32(255))[:, 0]
+        return [resize(probability, grey.shape[1:]) >= threshold for probability in maps]
+
+    for masks in each(work, portions(range(len(grey)), batch), at_once):
+        yield from masks
 
 
 def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
@@ -45,10 +53,14 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     across = ndimage.generate_binary_structure(3, 1)
     if not volumetric:
         across[[0, 2]] = False
-    labels, count = ndimage.label(mask, across)
-    if not count:
-        return mask
-    sizes = np.bincount(labels.ravel())
+    kept = np.zeros_like(mask)
+    box = _extent(mask)
+    if box is None:
+        return kept
+    labels, count = ndimage.label(mask[box], across)
+    sizes = np.zeros(count + 1, np.int64)
+    for plane in labels:
+        sizes += np.bincount(plane.ravel(), minlength=count + 1)
     sizes[0] = 0
     if volumetric:
         keep = sizes >= SMALLEST_SHARE * sizes.max()
@@ -58,23 +70,44 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
             here = np.unique(plane)
             keep[here] = sizes[here] >= SMALLEST_SHARE * sizes[here].max(initial=1)
     keep[0] = False
-    kept = keep[labels]
-    for plane in kept:
-        ndimage.binary_fill_holes(plane, output=plane)
+
+    def fill(k: int) -> None:
+        kept[box][k] = _filled(keep[labels[k]])
+
+    for _ in each(fill, range(len(labels)), cores()):
+        pass
     return kept
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """The smallest box that holds all of a mask (slice, row, column)."""
+    along = [np.flatnonzero(mask.any(other)) for other in ((1, 2), (0, 2), (0, 1))]
+    if not len(along[0]):
+        return None
+    return tuple(slice(int(a[0]), int(a[-1]) + 1) for a in along)  # type: ignore[return-value]
+
+
+def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A slice's mask without holes: all that the background at the rim does not reach."""
+    outside, _ = ndimage.label(np.pad(~plane, 1, constant_values=True))
+    return (outside != outside[0, 0])[1:-1, 1:-1]
 
 
 def drop_air(mask: NDArray[np.bool_], hu: NDArray, pixel_area_mm2: float) -> NDArray[np.bool_]:
     """Drop the trachea and bowel gas: pieces of a slice up to 900 mm2 that hold air, not lung. (slice, row, column)."""
     kept = mask.copy()
-    for plane, values, out in zip(mask, hu, kept, strict=True):
-        labels, count = ndimage.label(plane)
+
+    def work(k: int) -> None:
+        labels, count = ndimage.label(mask[k])
         sizes = np.bincount(labels.ravel(), minlength=count + 1) * pixel_area_mm2
         for number, where in enumerate(ndimage.find_objects(labels), start=1):
             if sizes[number] <= LARGEST_AIRWAY_MM2:
                 piece = labels[where] == number
-                if np.median(values[where][piece]) < AIR_HU:
-                    out[where] &= ~piece
+                if np.median(hu[k][where][piece]) < AIR_HU:
+                    kept[k][where] &= ~piece
+
+    for _ in each(work, range(len(mask)), cores()):
+        pass
     return kept
 
 
@@ -117,22 +150,27 @@ def part(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bool) -> 
     that touch are cut where they are thinnest. In a volume all slices share one midline, otherwise each has its own.
     """
     sides = np.zeros(mask.shape, np.uint8)
-    bodies = np.array([_body(plane) for plane in grey])
+    bodies = np.array(list(each(_body, grey, cores())))
     columns = mask.sum(1)
     if volumetric:
         bodies[:] = np.median(bodies, axis=0)
         columns[:] = columns.sum(0)
-    for plane, profile, (centre, width), out in zip(mask, columns, bodies, sides, strict=True):
-        middle = _gap(profile, centre, width)
-        labels, count = ndimage.label(plane)
-        for number in range(1, count + 1):
-            piece = labels == number
-            across = np.flatnonzero(piece.any(0))
-            on_right = piece[:, :middle].sum() / piece.sum()  # the patient's right
-            if 0.15 < on_right < 0.85 and across[-1] - across[0] > width / 2:
-                left_of_cut = _seam(piece, middle)
+
+    def work(k: int) -> None:
+        centre, width = bodies[k]
+        middle = _gap(columns[k], centre, width)
+        labels, _ = ndimage.label(mask[k])
+        for number, where in enumerate(ndimage.find_objects(labels), start=1):
+            piece, out = labels[where] == number, sides[k][where]
+            first, last = where[1].start, where[1].stop - 1
+            on_right = piece[:, : max(middle - first, 0)].sum() / piece.sum()  # the patient's right
+            if 0.15 < on_right < 0.85 and last - first > width / 2:
+                left_of_cut = _seam(labels == number, middle)[where]
                 out[piece & left_of_cut] = RIGHT
                 out[piece & ~left_of_cut] = LEFT
             else:
                 out[piece] = RIGHT if on_right >= 0.5 else LEFT
+
+    for _ in each(work, range(len(mask)), cores()):
+        pass
     return sides

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infnet import __version__, lungs, weights
-from infnet.engine import Engine, TorchEngine
+from infnet.concurrency import cores, each, portions
+from infnet.engine import Choice, Engine, batch_of, choose, open_engine, parallel_of
 from infnet.errors import InfNetError, WeightsError
 from infnet.preprocess import (
     WINDOW,
@@ -20,15 +21,14 @@ from infnet.preprocess import (
     lung_box,
     normalise,
     resize,
-    restore,
     window_grey,
     window_hu,
 )
 from infnet.study import CONSOLIDATION, GGO, LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, label
 from infnet.weights import Entry
 
-BATCH = 4
 SMALLEST_BOX = 0.2  # of the slice's side: an apex is not blown up further than this
+CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # that the network of each role takes
 Progress = Callable[[int, int], None]
 
 
@@ -53,24 +53,44 @@ class Engines:
     threshold: float
 
     def with_threshold(self, threshold: float) -> Engines:
-        if not LOWEST_THRESHOLD <= threshold < 1:
-            raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
+        check_threshold(threshold)
         return replace(self, threshold=threshold)
 
 
-@lru_cache(maxsize=2)
-def load_engines(infection: str | None = None, device: str | None = None) -> Engines:
-    """The shipped networks, verified, built and kept. `infection`: a registry name; `device`: cpu, cuda:1, mps ..."""
+def check_threshold(threshold: float) -> None:
+    """Raises InfNetError for what cannot be a threshold."""
+    if not LOWEST_THRESHOLD <= threshold < 1:
+        raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
 
-    def model(name: str) -> Model:
-        network, entry = weights.load(name)
-        return Model(TorchEngine(network, device), entry)
 
+def load_engines(
+    infection: str | None = None,
+    device: str | None = None,
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Engines:
+    """The shipped networks, verified, built and kept; what is not given is chosen by what there is.
+
+    infection: a registry name. device: cpu, cuda:1, mps ... engine: openvino or torch. precision: fp32 or bf16.
+    threads: of the processor, all where not given. Raises InfNetError for what is unknown or cannot be had here.
+    """
     name = infection or weights.default("infection")
     if weights.find(name).role != "infection":
         names = ", ".join(n for n, e in weights.registry().items() if e.role == "infection")
         raise WeightsError(f"{name}: does not find infection; choose one of {names}")
-    found = model(name)
+    return _engines(name, choose(engine, device, precision, threads))
+
+
+@lru_cache(maxsize=2)
+def _engines(infection: str, choice: Choice) -> Engines:
+    def model(name: str) -> Model:
+        entry = weights.find(name)
+        weights.verify(entry)
+        shape = (CHANNELS[entry.role], entry.size, entry.size)
+        return Model(open_engine(lambda: weights.load(name)[0], weights.fingerprint(entry), shape, choice), entry)
+
+    found = model(infection)
     return Engines(model(weights.default("lungs")), found, model(weights.default("classes")), found.entry.threshold)
 
 
@@ -78,7 +98,14 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     """Upright slices of a study in the grey of the convention, and what had to be guessed."""
     volume = Orientation.of(study.affine).apply(study.pixels)
     if study.is_hu:
-        return np.stack([window_hu(s) for s in volume]), ()
+        grey = np.empty(volume.shape, np.uint8)
+
+        def window(i: int) -> None:
+            grey[i] = window_hu(volume[i])
+
+        for _ in each(window, range(len(volume)), cores()):
+            pass
+        return grey, ()
     if volume.dtype != np.uint8:
         low, high = float(volume.min()), float(volume.max())
         scale = 255 / (high - low) if high > low else 0.0
@@ -108,35 +135,63 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
             progress(done, 2 * count)
 
     sides = find_lungs(study, grey, engines.lungs, report)
-    probability = np.zeros(grey.shape, np.float32)
-    consolidation = np.zeros(grey.shape, np.uint8)
     smallest = int(SMALLEST_BOX * min(shape))
     boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}
     report(2 * count - len(boxes))
-    order = list(boxes)
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
-        maps = _infection(grey, [(i, boxes[i]) for i in part], engines.infection)
-        for i, square in zip(part, maps, strict=True):
-            probability[i] = restore(square, boxes[i], shape) * (sides[i] > 0)
-        sick = [(i, m) for i, m in zip(part, maps, strict=True) if (probability[i] >= LOWEST_THRESHOLD).any()]
-        if sick:
-            splits = _consolidation(grey, [(i, boxes[i], m) for i, m in sick], engines.classes)
-            for (i, _), square in zip(sick, splits, strict=True):
-                share = restore(square, boxes[i], shape)
-                consolidation[i] = np.rint(255 * share) * (probability[i] >= LOWEST_THRESHOLD)
-        report(2 * count - len(order) + start + len(part))
+    found = _Maps.of(study)
 
-    labels = label(probability, consolidation, engines.threshold)
-    warnings = (*warnings, *_doubts(study, orientation, sides))
+    def work(part: Sequence[int]) -> int:
+        where = [(i, boxes[i]) for i in part]
+        maps = _infection(grey, where, engines.infection)
+        sick = []
+        for (i, box), square in zip(where, maps, strict=True):
+            probability = resize(square, box.shape) * (crop(sides[i], box) > 0)
+            crop(found.probability[i], box)[:] = probability
+            if (probability >= LOWEST_THRESHOLD).any():
+                sick.append((i, box, square))
+        for (i, box, _), square in zip(sick, _consolidation(grey, sick, engines.classes), strict=True):
+            probability = crop(found.probability[i], box)
+            share = np.rint(255 * resize(square, box.shape)) * (probability >= LOWEST_THRESHOLD)
+            crop(found.consolidation[i], box)[:] = share
+            crop(found.labels[i], box)[:] = label(probability, share.astype(np.uint8), engines.threshold)
+        return len(part)
+
+    engine = engines.infection.engine
+    done = 2 * count - len(boxes)
+    for finished in each(work, portions(list(boxes), batch_of(engine)), parallel_of(engine)):
+        done += finished
+        report(done)
+
+    warnings = (*warnings, *_doubts(study, orientation, sides), *_notes(engines))
     return Segmentation(
-        labels=np.ascontiguousarray(orientation.undo(labels)),
-        probability=np.ascontiguousarray(orientation.undo(probability)),
+        labels=orientation.undo(found.labels),
+        probability=orientation.undo(found.probability),
         lungs=np.ascontiguousarray(orientation.undo(sides)),
         warnings=(*study.warnings, *warnings),
         provenance=_provenance(engines),
-        consolidation=np.ascontiguousarray(orientation.undo(consolidation)),
+        consolidation=orientation.undo(found.consolidation),
     )
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Upright views of arrays that lie on the grid of the study, so that nothing is turned back at the end. They start
+    as zeros that take no memory before something is written."""
+
+    labels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    consolidation: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, study: Study) -> _Maps:
+        turn, shape = Orientation.of(study.affine), study.pixels.shape
+        return cls(*(turn.apply(np.zeros(shape, kind)) for kind in (np.uint8, np.float32, np.uint8)))
+
+
+def _notes(engines: Engines) -> tuple[str, ...]:
+    """What the engines had to do differently, each once."""
+    models = (engines.lungs, engines.infection, engines.classes)
+    return tuple(dict.fromkeys(note for m in models for note in getattr(m.engine, "notes", ())))
 
 
 def _doubts(study: Study, orientation: Orientation, sides: NDArray[np.uint8]) -> tuple[str, ...]:
@@ -162,7 +217,8 @@ def find_lungs(
 ) -> NDArray[np.uint8]:
     """Lungs of the upright slices `grey` of a study: 0 none, 1 right, 2 left. `report` gets the slices done."""
     marked = np.zeros(grey.shape, bool)
-    for i, plane in enumerate(lungs.mark(grey, model.engine, model.entry.size)):
+    engine = model.engine
+    for i, plane in enumerate(lungs.mark(grey, engine, model.entry.size, 0.5, batch_of(engine), parallel_of(engine))):
         marked[i] = plane
         if report:
             report(i + 1)
@@ -187,6 +243,8 @@ def _consolidation(
     grey: NDArray[np.uint8], where: list[tuple[int, Box, NDArray[np.float32]]], model: Model
 ) -> NDArray[np.float32]:
     """Share of consolidation among infection, (N, size, size), given the infection maps of the crops."""
+    if not where:
+        return np.empty((0, 0, 0), np.float32)
     size = model.entry.size
     slices = _squares(grey, [(i, box) for i, box, _ in where], size)
     maps = np.stack([resize(m, (size, size)) for _, _, m in where])[:, None]

@@ -107,6 +107,14 @@ def verify(entry: Entry) -> Path:
     return _verified(path, entry.sha256, (stat.st_size, stat.st_mtime_ns))
 
 
+def fingerprint(entry: Entry) -> str:
+    """SHA-256 of all that makes a network what it is: its weights, its options and the code that builds it."""
+    code = hashlib.sha256(json.dumps([entry.sha256, entry.network, entry.options], sort_keys=True).encode())
+    for path in sorted((Path(__file__).parent / "networks").glob("*.py")):
+        code.update(path.read_bytes())
+    return code.hexdigest()
+
+
 def load(name: str) -> tuple[nn.Module, Entry]:
     """Build the network of a registry entry and load its verified weights; float32, eval mode. Raises WeightsError."""
     from safetensors.torch import load_file

@@ -24,8 +24,8 @@ def engines(monkeypatch):
     """The command line with engines that read grey values in place of the shipped ones."""
     asked = []
 
-    def load(infection=None, device=None):
-        asked.append((infection, device))
+    def load(infection=None, device=None, engine=None, precision=None, threads=None):
+        asked.append((infection, device, engine, precision))
         return fake_engines()
 
     monkeypatch.setattr(pipeline, "load_engines", load)
@@ -109,7 +109,7 @@ def test_bad_input_is_one_line_exit_2_and_nothing_written(engines, tmp_path, cap
 def test_wrong_options_are_one_line(engines, phantom, tmp_path, capsys):
     write_nifti(tmp_path / "ct.nii.gz", phantom.study.pixels, phantom.study.affine)
     assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--threshold", "2"]) == 2
-    assert "between 0 and 1" in capsys.readouterr().err
+    assert "between 0.2 and 1" in capsys.readouterr().err
     assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "1"]) == 2
     assert "its own geometry" in capsys.readouterr().err
     assert main(["segment", str(tmp_path / "ct.nii.gz"), "--out", str(tmp_path / "ct.nii.gz")]) == 2

@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from infnet.concurrency import cores, each
 from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
@@ -70,21 +73,34 @@ def write_all(
 
 def _write(staging: Path, study: Study, result: Segmentation, statistics: Statistics, overlays: bool) -> list[str]:
     """Write every file under `staging`; their names in it."""
-    volumes: dict[str, NDArray] = {"mask": result.labels, "lungs": result.lungs, "probability": result.probability}
-    written: list[Path] = []
-    for name, volume in volumes.items():
-        if is_picture(study) or study.affine is None:
-            levels = probability_levels(result.probability) if name == "probability" else volume
-            written += write_stack(staging, name, levels)
-        else:
-            written.append(write_nifti(staging / f"{name}.nii.gz", volume, study.affine))
+    affine = None if is_picture(study) else study.affine
+
+    def volume(name: str, values: NDArray) -> list[Path]:
+        if affine is None:
+            return write_stack(staging, name, probability_levels(values) if name == "probability" else values)
+        return [write_nifti(staging / f"{name}.nii.gz", values, affine)]
+
+    def picture(index: int, image: NDArray[np.uint8]) -> list[Path]:
+        return [write_png(staging / "overlay" / f"slice_{index:03d}.png", image)]
+
+    # Compressing is most of the work and lets other threads run. The largest file goes first.
+    work: list[Callable[[], list[Path]]] = [
+        partial(volume, "probability", result.probability),
+        partial(volume, "mask", result.labels),
+        partial(volume, "lungs", result.lungs),
+        lambda: [write_csv(staging / "statistics.csv", statistics)],
+        lambda: [write_json(staging / SUMMARY, summary(study, result, statistics))],
+    ]
+    drawings = overlay_images(study, result) if overlays else iter(())
     if overlays:
         (staging / "overlay").mkdir()
-        for index, image in overlay_images(study, result):
-            written.append(write_png(staging / "overlay" / f"slice_{index:03d}.png", image))
-    written.append(write_csv(staging / "statistics.csv", statistics))
-    written.append(write_json(staging / SUMMARY, summary(study, result, statistics)))
-    return [path.relative_to(staging).as_posix() for path in written]
+    pictures: Iterator[Callable[[], list[Path]]] = (partial(picture, *drawn) for drawn in drawings)
+    written = each(_call, chain(work, pictures), cores())
+    return [path.relative_to(staging).as_posix() for paths in written for path in paths]
+
+
+def _call(write: Callable[[], list[Path]]) -> list[Path]:
+    return write()
 
 
 def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, NDArray[np.uint8]]]:

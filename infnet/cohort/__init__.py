@@ -1,0 +1,109 @@
+"""Many studies, one table: a row for each, whatever becomes of it; a run that was killed goes on where it stopped.
+
+`rows.jsonl` in the output folder is the truth: a first line with the settings, then a line for each finished study,
+on disk before the next one counts. The tables are written from it. Nothing in a row depends on when, where or in how
+many pieces the work was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import infnet
+from infnet import weights
+from infnet.cohort.journal import JOURNAL, Journal, held, write_tables
+from infnet.cohort.row import Row, Settings
+from infnet.cohort.workers import by_processes, by_ray
+from infnet.engine import choose
+from infnet.errors import InfNetError
+from infnet.pipeline import check_threshold
+from infnet.read.files import File, NotUsed, natural
+from infnet.read.sniff import kind_of
+
+__all__ = ["Row", "Settings", "run", "studies"]
+Report = Callable[[Row, int, int], None]
+
+
+def studies(folder: Path) -> list[Path]:
+    """The studies in a folder: each folder, zip or file in it is one, in natural order; hidden ones are left out.
+
+    Raises InfNetError where there is none, or where the folder is a study itself.
+    """
+    if not folder.is_dir():
+        raise InfNetError(f"{folder}: no such folder; give a folder that holds a folder, zip or file for each study")
+    found = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: (natural(p.name), p.name))
+    if any(_is_dicom(path) for path in found):
+        raise InfNetError(f"{folder}: holds DICOM files itself; give each study a folder of its own, or use `segment`")
+    if not found:
+        raise InfNetError(f"{folder}: is empty; give a folder that holds a folder, zip or file for each study")
+    return found
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return path.is_file() and kind_of(File(path, path.name)) == "dicom"
+    except (NotUsed, InfNetError):
+        return False
+
+
+def run(
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    workers: int = 1,
+    *,
+    retry: bool = False,
+    ray: str | None = None,
+    report: Report | None = None,
+) -> list[Row]:
+    """Segment every study in `folder` that has no row in `out` yet; all rows, in the order of `studies`.
+
+    workers: processes, which share the cores. retry: do those again whose row is an error. ray: address of a Ray
+    cluster that does the work instead; it must see both folders. report(row, done, total) is called after each study.
+    Writes cohort.csv, and cohort.parquet where pyarrow is installed, also when interrupted.
+    Raises InfNetError for settings or folders that cannot be used.
+    """
+    if workers < 1:
+        raise InfNetError(f"workers {workers}: give 1 or more")
+    begun = _settings(folder, settings)  # before anything is written
+    names = {path.name: path for path in studies(folder) if path.resolve() != out.resolve()}
+    with held(out):
+        journal = Journal(out / JOURNAL, begun)
+        try:
+            todo = [p for n, p in names.items() if n not in journal.rows or (retry and journal.rows[n]["error"])]
+            total, finished = len(names), len(names) - len(todo)
+            rows_of = partial(by_ray, address=ray) if ray else by_processes
+            for row in rows_of(todo, out, settings, workers, journal.add):
+                finished += 1
+                if report:
+                    report(row, finished, total)
+        except OSError as error:
+            raise InfNetError(f"{out}: cannot be written ({error.strerror}); make room, then run it again") from error
+        finally:
+            journal.close()
+            rows = [journal.rows[name] for name in names if name in journal.rows]
+            if rows:
+                write_tables(out, rows)
+    return rows
+
+
+def _settings(folder: Path, settings: Settings) -> dict[str, Any]:
+    """What must be the same for rows of one table. Raises InfNetError for what is unknown or cannot be had."""
+    choice = choose(settings.engine, settings.device, settings.precision)
+    infection = weights.find(settings.model or weights.default("infection"))
+    models = (infection, *(weights.find(weights.default(role)) for role in ("lungs", "classes")))
+    if settings.threshold is not None:
+        check_threshold(settings.threshold)
+    return {
+        "infnet": infnet.__version__,
+        "input": str(folder.resolve()),
+        **asdict(settings),
+        "model": infection.name,
+        "engine": choice.engine,
+        "device": choice.device,
+        "weights": [entry.sha256 for entry in models],
+    }

@@ -1,0 +1,107 @@
+"""The output folder of a cohort: held by one run, its finished rows, and the tables written from them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infnet.cohort.row import STUDIES, Row
+from infnet.errors import InfNetError
+
+JOURNAL, LOCK = "rows.jsonl", ".lock"
+
+
+class Journal:
+    """The finished rows, by study. A line that a kill cut short is taken away when the journal is opened again."""
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Raises InfNetError where it was begun with other settings, which are named."""
+        self._lock = threading.Lock()
+        self.rows: dict[str, Row] = {}
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        good = [line for line in lines if line.endswith(b"\n")]
+        if good:
+            begun = json.loads(good[0])
+            other = sorted(key for key in {*begun, *settings} if begun.get(key) != settings.get(key))
+            if other:
+                raise InfNetError(
+                    f"{path.parent}: holds results of other settings ({', '.join(other)}); "
+                    "choose another folder, or give the same settings"
+                )
+            self.rows = {row["study"]: row for row in map(json.loads, good[1:])}
+        self._file = path.open("r+b" if path.exists() else "wb")
+        self._file.truncate(sum(map(len, good)))
+        self._file.seek(0, os.SEEK_END)
+        if not good:
+            self._append(settings)
+
+    def add(self, row: Row) -> None:
+        """Put a finished study on disk; a study that was there before is replaced."""
+        with self._lock:
+            self._append(row)
+            self.rows[row["study"]] = row
+
+    def _append(self, values: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Make the output folder and hold it: two runs must not write to one. What a killed run left half-done goes."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / LOCK).open("w")
+    except OSError as error:
+        raise InfNetError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+    with lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system when this process ends
+            except OSError:
+                raise InfNetError(f"{out}: another run writes to it; wait for it, or choose another folder") from None
+        for left in (out / STUDIES).glob(".infnet-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def write_tables(out: Path, rows: Sequence[Row]) -> list[Path]:
+    """Write cohort.csv, and cohort.parquet where pyarrow is installed; each appears whole or not at all."""
+    columns = list(dict.fromkeys(key for row in sorted(rows, key=lambda r: bool(r["error"])) for key in row))
+    written = [out / "cohort.csv"]
+    with _replacing(written[0]) as path, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return written
+    written.append(out / "cohort.parquet")
+    with _replacing(written[1]) as path:
+        filled = [{column: row.get(column) for column in columns} for row in rows]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(filled), path)
+    return written
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` that takes its place when all went well."""
+    beside = path.with_name(f".{path.name}.part")
+    yield beside
+    os.replace(beside, path)

@@ -1,0 +1,103 @@
+"""Who does the work: processes of this machine, or a Ray cluster; each row is kept as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from queue import SimpleQueue
+
+from infnet.cohort.row import Row, Settings, examine
+from infnet.concurrency import cores, each
+from infnet.errors import InfNetError
+
+CRASHED = "the process that worked on it died, perhaps for want of memory; try it alone with `segment`"
+
+
+def by_processes(
+    todo: Sequence[Path], out: Path, settings: Settings, workers: int, keep: Callable[[Row], None]
+) -> Iterator[Row]:
+    """The rows of `todo` by processes of this machine, each kept as soon as it is there."""
+    workers = max(1, min(workers, len(todo)))
+    threads = None if workers == 1 else max(1, cores() // workers)
+    idle: SimpleQueue[Executor] = SimpleQueue()
+    for _ in range(workers):
+        idle.put(_process())
+
+    def work(path: Path) -> Row:
+        process = idle.get()
+        try:
+            row = process.submit(examine, path, out, settings, threads).result()
+        except BrokenProcessPool:  # a library that aborts, or the system took the memory back
+            process.shutdown()
+            process = _process()
+            row = {"study": path.name, "error": f"{path.name}: {CRASHED}"}
+        finally:
+            idle.put(process)
+        keep(row)
+        return row
+
+    try:
+        yield from each(work, todo, workers)
+    finally:
+        for _ in range(workers):
+            idle.get().shutdown(cancel_futures=True)
+
+
+def _process() -> Executor:
+    """One process of its own, so that what one study does to it harms no other."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_follow_parent)
+
+
+def _follow_parent() -> None:
+    """End with the program that started this process, however that ended; Ctrl-C is its business, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def by_ray(
+    todo: Sequence[Path], out: Path, settings: Settings, workers: int, keep: Callable[[Row], None], address: str
+) -> Iterator[Row]:
+    """The rows of `todo` by `workers` tasks at a time on a Ray cluster."""
+    try:
+        import ray.data
+    except ImportError:
+        raise InfNetError("--ray: Ray is not installed; run `pip install 'ray[data]'`") from None
+    if not todo:
+        return
+    root = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+    try:
+        ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": path}}, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InfNetError(f"--ray {address}: cannot be reached ({error}); start a cluster with `ray start`") from error
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        items = ray.data.from_items([{"path": str(path.resolve())} for path in todo], override_num_blocks=len(todo))
+        place = out.resolve()
+        # A task stays on one node: no larger than the smallest.
+        smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in ray.nodes() if node["Alive"])
+        threads = max(1, min(smallest, int(ray.cluster_resources().get("CPU", 1)) // workers))
+
+        def work(item: Row) -> Row:
+            return {"row": json.dumps(examine(Path(item["path"]), place, settings, threads))}
+
+        for done in items.map(work, concurrency=workers, num_cpus=threads).iter_rows():
+            row = json.loads(done["row"])
+            keep(row)
+            yield row
+    finally:
+        ray.shutdown()

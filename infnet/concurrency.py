@@ -1,0 +1,45 @@
+"""The same work on many slices, on all cores: NumPy, SciPy, Pillow and the engines let threads run side by side."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+AHEAD = 8  # items taken for each thread before the caller has taken the results: enough to keep all busy
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each(work: Callable[[Item], Done], items: Iterable[Item], at_once: int) -> Iterator[Done]:
+    """`work(item)` of every item, in their order, up to `at_once` at a time.
+
+    Items are taken as they are needed, so a long row of them never lies in memory. What has not begun is dropped when
+    the caller stops listening or a piece of work fails.
+    """
+    if at_once <= 1:
+        yield from map(work, items)
+        return
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        running: deque[Future[Done]] = deque()
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) >= AHEAD * at_once:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def portions(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """`items` cut into runs of `size`; the last may be shorter."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

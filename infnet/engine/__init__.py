@@ -1,0 +1,106 @@
+"""Run a network: float arrays in, probability arrays out. Callers never ask which library does it.
+
+OpenVINO is the default on a CPU, torch on a GPU and wherever OpenVINO is not installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.engine.openvino_engine import OpenVINOEngine
+from infnet.engine.torch_engine import TorchEngine
+from infnet.errors import InfNetError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ENGINES", "PRECISIONS", "Choice", "Engine", "OpenVINOEngine", "TorchEngine", "choose", "open_engine"]
+
+ENGINES = ("openvino", "torch")
+PRECISIONS = ("fp32", "bf16")
+# Where a graphics processor shows itself on Linux; elsewhere torch must be asked, which takes seconds to import.
+GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+
+
+class Engine(Protocol):
+    """A network ready to run. It may also say, in `batch` and `parallel` (1 where it does not), how it is fed best:
+    slices in a call, and calls at the same time from different threads."""
+
+    @property
+    def name(self) -> str:
+        """Library, version, device and precision, for the provenance."""
+        ...
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, C, H, W) -> probabilities (N, K, H, W), K = 1 for one-class networks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to run networks. engine: openvino or torch. device: as torch names it; OpenVINO runs on cpu.
+
+    precision: fp32, bf16, or None for the fastest that keeps the masks on this chip. threads: processor threads to
+    use, all where None.
+    """
+
+    engine: str
+    device: str
+    precision: str | None = None
+    threads: int | None = None
+
+
+def choose(
+    engine: str | None = None, device: str | None = None, precision: str | None = None, threads: int | None = None
+) -> Choice:
+    """Fill in what was left open. Raises InfNetError for an unknown name or a pair that does not go together."""
+    for name, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
+        if value is not None and value not in known:
+            raise InfNetError(f"{name} {value}: not known; use one of {', '.join(known)}")
+    if engine == "openvino":
+        if device not in (None, "cpu"):
+            raise InfNetError(f"device {device}: OpenVINO runs on the CPU here; leave it out, or use the engine torch")
+        if find_spec("openvino") is None:
+            raise InfNetError("engine openvino: not installed; run `pip install openvino`, or use the engine torch")
+    device = device or ("cpu" if engine == "openvino" else _device())
+    if engine is None:
+        engine = "openvino" if device == "cpu" and find_spec("openvino") is not None else "torch"
+    return Choice(engine, device, precision, threads)
+
+
+def _device() -> str:
+    """The best device here, without the seconds that torch takes to say there is none but the processor."""
+    if sys.platform == "linux" and not any(Path(file).exists() for file in GPU_FILES):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def open_engine(build: Callable[[], nn.Module], key: str, shape: tuple[int, int, int], choice: Choice) -> Engine:
+    """Make the engine of a network. `build` is called only where no built form of it is kept under `key`.
+
+    key: changes whenever the network or its weights do. shape: (C, H, W) of its usual input.
+    Raises InfNetError where the device cannot be used.
+    """
+    if choice.engine == "openvino":
+        return OpenVINOEngine(build, key, shape, choice.precision, choice.threads)
+    return TorchEngine(build(), choice.device, choice.precision, choice.threads)
+
+
+def batch_of(engine: Engine) -> int:
+    """How many slices the engine takes best in one call."""
+    return int(getattr(engine, "batch", 1))
+
+
+def parallel_of(engine: Engine) -> int:
+    """How many calls the engine takes best at the same time."""
+    return int(getattr(engine, "parallel", 1))

@@ -1,0 +1,125 @@
+"""OpenVINO on a CPU. Models are built from the torch network on first use and kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.engine import cache as kept
+from infnet.engine.torch_engine import single_map
+from infnet.errors import InfNetError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODEL = "model.xml"
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+@cache
+def library() -> Any:
+    """The package openvino, kept from sending its usage statistics: nothing leaves a hospital unasked."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then takes its own stub
+    return importlib.import_module("openvino")
+
+
+@cache
+def _core() -> Any:
+    return library().Core()
+
+
+def best_precision() -> str:
+    """bf16 where the chip computes in it, else fp32."""
+    return "bf16" if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+
+
+class OpenVINOEngine:
+    """A network compiled for this CPU, run slice by slice, so that no result depends on its neighbours.
+
+    build: makes the torch network; called only where the cache holds no model for `key`. shape: (C, H, W) of the usual
+    input; other sizes are compiled when they come. `parallel` calls may run at once, each on cores of its own.
+    Raises InfNetError where the chip lacks the precision that was asked for.
+    """
+
+    batch = 1
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        key: str,
+        shape: tuple[int, int, int],
+        precision: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        ov = library()
+        best = best_precision()
+        self.precision = precision or best
+        if self.precision == "bf16" and best != "bf16":
+            raise InfNetError("precision bf16: this processor does not compute in it; use fp32")
+        self._settings = {"INFERENCE_PRECISION_HINT": HINTS[self.precision], "PERFORMANCE_HINT": "THROUGHPUT"}
+        if threads:
+            self._settings["INFERENCE_NUM_THREADS"] = str(threads)
+        self._model = _model(build, f"openvino-{ov.__version__.split('-')[0]}-{key[:32]}", shape)
+        self._lock = threading.Lock()
+        self._compiled: dict[tuple[int, ...], tuple[Any, SimpleQueue]] = {}
+        self.parallel = self._pool(shape)[1].qsize()
+        self.name = f"openvino {ov.__version__.split('-')[0]} cpu {self.precision}"
+
+    def _pool(self, shape: tuple[int, ...]) -> tuple[Any, SimpleQueue]:
+        """The model compiled for one slice of `shape`, and its free requests."""
+        with self._lock:
+            if shape not in self._compiled:
+                model = self._model.clone()
+                model.reshape([1, *shape])
+                compiled = _core().compile_model(model, "CPU", self._settings)
+                free: SimpleQueue = SimpleQueue()
+                for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
+                    free.put(compiled.create_infer_request())
+                self._compiled[shape] = compiled, free
+            return self._compiled[shape]
+
+    def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        _, free = self._pool(batch.shape[1:])
+        request = free.get()
+        try:
+            maps = [np.array(request.infer([np.ascontiguousarray(one[None])])[0]) for one in batch]
+        finally:
+            free.put(request)
+        return maps[0] if len(maps) == 1 else np.concatenate(maps)
+
+
+def _model(build: Callable[[], nn.Module], name: str, shape: tuple[int, int, int]) -> Any:
+    """The OpenVINO model of a network: from the cache, or built and put there."""
+    if place := kept.find(name):
+        try:
+            return _core().read_model(place / MODEL)
+        except RuntimeError:  # written by something else under our name
+            pass
+    model = _convert(build(), shape)
+
+    def write(folder: Path) -> None:
+        library().save_model(model, folder / MODEL, compress_to_fp16=False)
+
+    kept.keep(name, write)
+    return model
+
+
+def _convert(network: nn.Module, shape: tuple[int, int, int]) -> Any:
+    """A torch network (N, C, H, W) -> probabilities as an OpenVINO model of the same signature."""
+    import torch
+
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the tracer's remarks on shape checks
+        model = library().convert_model(single_map(network.eval()), example_input=torch.zeros(1, *shape))
+    model.reshape([-1, shape[0], -1, -1])
+    return model

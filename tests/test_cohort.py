@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+import infnet
+from infnet.__main__ import main
+from infnet.cohort import Settings, run, studies, workers
+from infnet.cohort.journal import Journal, held
+from infnet.cohort.row import flat
+from infnet.errors import InfNetError
+from infnet.export.nifti import write_nifti
+from infnet.phantom import write_dicom
+from infnet.study import Study, axial_affine
+from tests.fakes import fake_engines
+from tests.test_pipeline import chest
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Work in a thread, with engines that read grey values; the studies that were begun, in their order."""
+    begun = []
+    read = infnet.read
+
+    def noted(path, **options):
+        if not options:
+            begun.append(path.name)
+        return read(path, **options)
+
+    monkeypatch.setattr(infnet, "read", noted)
+    monkeypatch.setattr(infnet, "load_engines", lambda *_: fake_engines(), raising=False)
+    monkeypatch.setattr(workers, "_process", lambda: ThreadPoolExecutor(1))
+    return begun
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three studies, one of them bad: a NIfTI, text, and a DICOM series."""
+    place = tmp_path / "in"
+    place.mkdir()
+    study, _ = chest()
+    write_nifti(place / "case2.nii.gz", study.pixels, study.affine)
+    (place / "case10.txt").write_text("this is text")
+    write_dicom(study, place / "case1")
+    return place
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "cohort.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_row_a_study_in_natural_order_and_a_bad_one_is_its_error(engines, folder, tmp_path):
+    seen = []
+    rows = run(folder, tmp_path / "out", Settings(), report=lambda row, done, total: seen.append((done, total)))
+    assert [row["study"] for row in rows] == ["case1", "case2.nii.gz", "case10.txt"]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    first, second, bad = table(tmp_path / "out")
+    assert "case10.txt" in bad["error"]
+    assert bad["lesion_volume_ml"] == ""
+    assert first["error"] == ""
+    result = infnet.segment(chest()[0], fake_engines())
+    voxels = int((result.labels > 0).sum())
+    assert voxels > 0
+    for row in (first, second):
+        assert int(row["lesion_pixels"]) == voxels
+        assert float(row["lesion_volume_ml"]) == pytest.approx(voxels * 5.0 / 1000)  # voxels of 5 x 1 x 1 mm
+        assert (row["slices"], row["rows"], row["columns"]) == ("6", "96", "128")
+        assert float(row["slice_mm"]) == pytest.approx(5)
+        assert (row["model"], row["engine"], row["threshold"]) == ("fake-infection", "fake", "0.5")
+    assert not (tmp_path / "out" / "studies").exists()
+
+
+def test_the_parquet_holds_what_the_csv_holds(engines, folder, tmp_path):
+    rows = run(folder, tmp_path / "out", Settings())
+    assert pyarrow.parquet.read_table(tmp_path / "out" / "cohort.parquet").to_pylist()[0] == rows[0]
+
+
+def test_without_pyarrow_there_is_the_csv_alone(engines, folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    run(folder, tmp_path / "out", Settings())
+    assert len(table(tmp_path / "out")) == 3
+    assert not (tmp_path / "out" / "cohort.parquet").exists()
+
+
+@pytest.mark.parametrize("cut", ["before", "within", "after"])
+def test_a_run_that_was_killed_goes_on_and_its_table_is_the_same_byte_for_byte(engines, folder, tmp_path, cut):
+    """Killed before a row was written, while it was, and after."""
+    run(folder, tmp_path / "whole", Settings())
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    lines = (out / "rows.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 4
+    torn = {"before": b"", "within": lines[2][:40], "after": lines[2]}[cut]
+    (out / "rows.jsonl").write_bytes(b"".join(lines[:2]) + torn)
+    engines.clear()
+    run(folder, out, Settings())
+    done = json.loads(lines[1])["study"]
+    assert done not in engines
+    assert len(engines) == (1 if cut == "after" else 2)
+    for name in ("cohort.csv", "cohort.parquet"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_stop_keeps_what_was_finished_in_the_table(engines, folder, tmp_path):
+    def stop(row, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, tmp_path / "out", Settings(), report=stop)
+    assert table(tmp_path / "out")[0]["study"] == "case1"
+
+
+def test_errors_are_done_again_only_when_asked(engines, folder, tmp_path):
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    study, _ = chest()
+    (folder / "case10.txt").unlink()
+    write_nifti(folder / "case10.nii", study.pixels, study.affine)
+    (folder / "case10.nii").rename(folder / "case10.txt")
+    engines.clear()
+    assert run(folder, out, Settings())[2]["error"]
+    assert engines == []
+    rows = run(folder, out, Settings(), retry=True)
+    assert engines == ["case10.txt"]
+    assert [row["error"] for row in rows] == [None] * 3
+    assert len(table(out)) == 3
+
+
+def test_rows_of_other_settings_are_not_mixed(engines, folder, tmp_path):
+    run(folder, tmp_path / "out", Settings())
+    with pytest.raises(InfNetError, match=r"holds results of other settings \(threshold\); choose another folder"):
+        run(folder, tmp_path / "out", Settings(threshold=0.4))
+
+
+def test_two_runs_cannot_write_to_one_folder(engines, folder, tmp_path):
+    with held(tmp_path / "out"), pytest.raises(InfNetError, match="another run writes to it"):
+        run(folder, tmp_path / "out", Settings())
+
+
+def test_a_process_that_dies_costs_one_row_and_a_new_process_does_the_rest(engines, folder, tmp_path, monkeypatch):
+    class Dies(Executor):
+        def submit(self, function, *arguments):
+            broken: Future = Future()
+            broken.set_exception(BrokenProcessPool("gone"))
+            return broken
+
+    processes = iter([Dies(), ThreadPoolExecutor(1)])
+    monkeypatch.setattr(workers, "_process", lambda: next(processes))
+    first, second, _ = run(folder, tmp_path / "out", Settings())
+    assert first["error"].startswith("case1: the process that worked on it died")
+    assert second["error"] is None
+
+
+def test_a_bug_is_a_row_too_and_its_traceback_is_shown(engines, folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("infnet.cohort.row.measure", lambda study, result: 1 / 0)
+    rows = run(folder, tmp_path / "out", Settings())
+    assert rows[0]["error"] == "case1: internal error (ZeroDivisionError); please report it"
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_of_several_series_the_largest_is_taken_and_the_row_says_so(engines, folder, tmp_path):
+    study, _ = chest()
+    assert study.affine is not None
+    short = Study(study.pixels[:3], axial_affine((5.0, 1.0, 1.0)), name="short")
+    write_dicom(short, folder / "case1" / "other")
+    row = run(folder, tmp_path / "out", Settings())[0]
+    assert row["slices"] == 6
+    assert "The largest of 2 series was taken." in row["warnings"]
+
+
+def test_files_of_each_study_are_written_when_asked_and_half_done_ones_removed(engines, folder, tmp_path):
+    left = tmp_path / "out" / "studies" / ".infnet-half"
+    left.mkdir(parents=True)
+    run(folder, tmp_path / "out", Settings(files=True))
+    assert not left.exists()
+    assert (tmp_path / "out" / "studies" / "case1" / "mask.nii.gz").exists()
+    assert sorted(os.listdir(tmp_path / "out" / "studies")) == ["case1", "case2.nii.gz"]
+
+
+def test_workers_do_all_studies_once(engines, folder, tmp_path):
+    study, _ = chest()
+    for number in range(20, 30):
+        write_nifti(folder / f"case{number}.nii", study.pixels, study.affine)
+    run(folder, tmp_path / "one", Settings(), workers=1)
+    engines.clear()
+    run(folder, tmp_path / "three", Settings(), workers=3)
+    assert sorted(engines) == sorted(path.name for path in studies(folder))
+    assert (tmp_path / "one" / "cohort.csv").read_bytes() == (tmp_path / "three" / "cohort.csv").read_bytes()
+
+
+def test_a_folder_that_is_no_cohort_is_one_line(folder, tmp_path):
+    with pytest.raises(InfNetError, match="holds DICOM files itself"):
+        studies(folder / "case1")
+    with pytest.raises(InfNetError, match="no such folder"):
+        studies(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InfNetError, match="is empty"):
+        studies(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [(Settings(threshold=2), "threshold 2"), (Settings(engine="x"), "engine x"), (Settings(model="x"), "no such")],
+)
+def test_bad_settings_are_said_before_anything_is_written(folder, tmp_path, settings, said):
+    with pytest.raises(InfNetError, match=said):
+        run(folder, tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_summary_becomes_one_flat_row():
+    facts = {
+        "study": "series 4", "shape": [3, 4, 5], "spacing_mm": None, "warnings": ["One.", "Two."],
+        "lesion_volume_ml": 1.5,
+        "by_class": {"ggo": {"mean_hu": -500.0}}, "by_lung": {"right": {"ggo": {"lesion_pixels": 2}}},
+        "provenance": {"models": {"infection": {"name": "m", "sha256": "s", "engine": "e"}}, "threshold": 0.5},
+    }  # fmt: skip
+    assert flat(facts) == {
+        "series": "series 4", "slices": 3, "rows": 4, "columns": 5, "slice_mm": None, "row_mm": None, "column_mm": None,
+        "lesion_volume_ml": 1.5, "ggo_mean_hu": -500.0, "right_ggo_lesion_pixels": 2, "warnings": "One. Two.",
+        "model": "m", "weights_sha256": "s", "engine": "e", "threshold": 0.5, "infnet": None,
+    }  # fmt: skip
+
+
+def test_a_row_written_again_replaces_the_first(tmp_path):
+    journal = Journal(tmp_path / "rows.jsonl", {"a": 1})
+    journal.add({"study": "x", "error": "bad"})
+    journal.add({"study": "x", "error": None})
+    journal.close()
+    again = Journal(tmp_path / "rows.jsonl", {"a": 1})
+    again.close()
+    assert again.rows == {"x": {"study": "x", "error": None}}
+
+
+def test_the_command_runs_shipped_networks_in_processes_of_their_own(tmp_path, capsys):
+    """From end to end, without fakes: three tiny studies and a bad one, by two workers."""
+    study, _ = chest()
+    rng = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        noisy = study.pixels + rng.integers(-20, 20, study.pixels.shape, dtype=np.int16)
+        write_nifti(tmp_path / "in" / f"{number}.nii", noisy, study.affine)
+    (tmp_path / "in" / "bad.nii").write_bytes(b"nothing")
+    assert main(["batch", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "2", "--precision", "fp32"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("4 studies, 1 failed; table in ")
+    assert "failed: bad.nii: " in captured.err
+    rows = table(tmp_path / "out")
+    assert [row["study"] for row in rows] == ["0.nii", "1.nii", "2.nii", "bad.nii"]
+    assert all(row["engine"].endswith("cpu fp32") for row in rows[:3])
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_two_workers_gives_the_same_table(tmp_path):
+    """Two nodes of one core each, the shipped networks."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    study, _ = chest()
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        write_nifti(tmp_path / "in" / f"{number}.nii", study.pixels - number, study.affine)
+    (tmp_path / "in" / "bad.nii").write_bytes(b"nothing")
+    run(tmp_path / "in", tmp_path / "here", Settings(precision="fp32"))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        run(tmp_path / "in", tmp_path / "there", Settings(precision="fp32"), workers=2, ray=cluster.address)
+    finally:
+        cluster.shutdown()
+    assert (tmp_path / "there" / "cohort.csv").read_bytes() == (tmp_path / "here" / "cohort.csv").read_bytes()
+    assert len(table(tmp_path / "there")) == 5
+
+
+def test_ray_is_named_where_it_is_missing(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    assert main(["batch", str(folder), str(tmp_path / "out"), "--ray", "auto"]) == 2
+    assert "Ray is not installed; run `pip install 'ray[data]'`" in capsys.readouterr().err
