@@ -12,14 +12,17 @@ from pathlib import Path
 import streamlit as st
 
 import infnet
-from infnet import export
+from app.state import Reading
+from infnet import export, lesions
 from infnet.export import table
-from infnet.statistics import Statistics
+from infnet.export.excel import write_excel
+
+EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def panel(study: infnet.Study, result: infnet.Segmentation, statistics: Statistics) -> None:
+def panel(reading: Reading) -> None:
     """Buttons for table, mask, summary, and everything at once."""
-    everything = partial(_zipped, lambda folder: export.write_all(folder, study, result, statistics))
+    study, result, statistics = reading.study, reading.result, reading.statistics
     flat = export.is_picture(study)
     pictures = flat and len(study.pixels) > 1
     mask = partial(_zipped if pictures else _single, lambda folder: _mask(folder, study, result))
@@ -27,13 +30,29 @@ def panel(study: infnet.Study, result: infnet.Segmentation, statistics: Statisti
     if pictures:
         suffix, kind = "zip", "application/zip"
     csv = partial(_single, lambda folder: table.write_csv(folder / "file", statistics))
+    book = partial(_single, lambda folder: _excel(folder / "file.xlsx", reading))
     json = partial(_single, lambda folder: table.write_json(folder / "file", table.summary(study, result, statistics)))
-    st.markdown(":material/download: **Download**")
+    everything = partial(_zipped, lambda folder: export.write_all(folder, study, result, statistics))
+    overlays = partial(_zipped, lambda folder: _overlays(folder, reading))
     with st.container(horizontal=True, gap="small"):
         button("Table", csv, "statistics.csv", "text/csv", "one row a slice, areas and shares by lung and class.")
+        button("Excel", book, "statistics.xlsx", EXCEL, "the study, its slices and its lesions.")
         button("Mask", mask, f"mask.{suffix}", kind, "0 background, 1 ground glass, 2 consolidation, source grid.")
+        button("Overlays", overlays, "overlays.zip", "application/zip", "one picture a slice.")
         button("Summary", json, "summary.json", "application/json", "the whole study, and what its numbers rest on.")
         button("All files", everything, "infnet.zip", "application/zip", "all masks, overlays, table and summary.")
+
+
+def _excel(path: Path, reading: Reading) -> Path:
+    found = lesions.lesions(reading.study, reading.result)
+    return write_excel(path, reading.study, reading.result, reading.statistics, found)
+
+
+def _overlays(folder: Path, reading: Reading) -> list[Path]:
+    return [
+        export.write_png(folder / f"slice_{index:03d}.png", image)
+        for index, image in export.overlay_images(reading.study, reading.result)
+    ]
 
 
 def button(label: str, data: bytes | Callable[[], bytes], name: str, kind: str, tip: str) -> None:

@@ -9,14 +9,25 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # streamlit puts this folder on the path, not the project's
 
-from app import panels
+from app import about, check, compare, numbers, panels, state, study, viewer
 
 st.set_page_config("infnet", Path(__file__).with_name("icon.png"), "wide", menu_items={"About": panels.ABOUT})
 
-panels.header()
-study = panels.study()
-if study is not None:
-    result = panels.run(study)
-    if result is not None:
-        panels.result(panels.millimetres(study), result)
+PAGES = {
+    "study": st.Page(study.page, title="Study", icon=":material/folder_open:", url_path="study", default=True),
+    "viewer": st.Page(viewer.page, title="Viewer", icon=":material/image:", url_path="viewer"),
+    "numbers": st.Page(numbers.page, title="Numbers", icon=":material/table_chart:", url_path="numbers"),
+    "compare": st.Page(compare.page, title="Compare", icon=":material/compare_arrows:", url_path="compare"),
+    "check": st.Page(check.page, title="Check", icon=":material/fact_check:", url_path="check"),
+    "about": st.Page(about.page, title="About", icon=":material/info:", url_path="about"),
+}
+page = st.navigation(list(PAGES.values()), position="top")
+state.case()
+state.keep_settings()
+if page is not PAGES["study"]:
+    st.session_state.pop("follow", None)  # somebody went elsewhere meanwhile: leave them there
+if (wanted := st.session_state.pop("go_to", None)) is not None:
+    st.switch_page(PAGES[wanted])
+panels.frame()
+page.run()
 panels.footer()

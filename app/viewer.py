@@ -1,145 +1,280 @@
-"""The slice viewer: a fragment, so that moving the slider redraws one slice and its numbers and nothing else."""
+"""The page that shows slices: a fragment, so that moving the slider redraws one slice and its numbers and no more."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from functools import partial
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from streamlit.delta_generator import DeltaGenerator
 
 import infnet
-from app import downloads, numbers
+from app import downloads, panels, pictures, state, units, widgets
+from app.case import Exam
+from app.pictures import PLANES, WINDOWS, Look, SlicePicture
+from app.state import Reading
+from infnet import densities, overlay, stages
 from infnet.export import is_picture
-from infnet.overlay import COLOURS, LUNG_COLOUR, LUNG_WINDOW, display, overlay, upright
-from infnet.statistics import Statistics
-from infnet.study import CLASS_NAMES
+from infnet.overlay import DIFFERENCE_COLOURS, upright
+from infnet.study import CLASS_NAMES, CONSOLIDATION, GGO, LOWEST_THRESHOLD
 
-WINDOWS = {"Lung": LUNG_WINDOW, "Mediastinum": (-160.0, 240.0), "Wide": (-1000.0, 1000.0)}  # HU shown black, white
+VIEWS = ("Overlay", "Side by side", "Heat map", "Stages", "HU bands")
+ALONE = "The image alone"
+STAGES = {"S_g": "global map", "S_5": "reverse attention 5", "S_4": "reverse attention 4", "S_3": "the prediction",
+          "edge": "edge attention"}  # fmt: skip
+KEYS = {"Axial": "slice", "Coronal": "slice-coronal", "Sagittal": "slice-sagittal"}
+LABELS = {"Axial": "Slice, from the feet to the head", "Coronal": "Slice, from front to back",
+          "Sagittal": "Slice, from the patient's right to the left"}  # fmt: skip
+ODDS = {densities.NETWORK_ONLY: "infection in HU of normal lung",
+        densities.DENSE_ONLY: "denser lung that the network left out"}  # fmt: skip
+MARKS = {"Ground glass": GGO, "Consolidation": CONSOLIDATION, "Lung borders": None}
 
 
-@st.fragment
-def viewer(
-    study: infnet.Study, result: infnet.Segmentation, statistics: Statistics, beside: DeltaGenerator
-) -> None:
-    """Slice with overlay, its controls, and in the placeholder `beside` its numbers. Sends one slice."""
-    turn = upright(study)
-    labels, lungs = turn.apply(result.labels), turn.apply(result.lungs)
-    count = len(labels)
-    index = _choose(study, labels)
-    frame = st.container(key="picture")
-    shown = _controls(study)
-    grey = display(study, index, shown["window"])
-    picture = np.repeat(grey[:, :, None], 3, axis=2)
-    if shown["overlay"]:
-        picture = overlay(grey, labels[index], opacity=shown["opacity"], outline=shown["outline"],
-                          lungs=lungs[index] if shown["lungs"] else None)  # fmt: skip
-    png = _png(_aspect(picture, study), marked=not is_picture(study))
-    row = _row(study, index)
-    position = f"Slice {index + 1} of {count}"
-    with frame:
-        alt = f"{position}, {_alt(shown['overlay'], statistics, row)}"
-        st.image(png, width="stretch", output_format="PNG", alt=alt)
-    with shown["row"]:
-        name = f"slice_{index if row is None else row:03d}.png"
-        downloads.button("Save picture", png, name, "image/png", "the slice as shown.")
-    if count > 1:
-        with beside.container():
-            numbers.one_slice(position, None if row is None else statistics.slices[row], row)
+def page() -> None:
+    found = panels.read()
+    if found is not None:
+        panels.warnings(found[1].study, found[1].result)
+        _viewer(found[0])
 
 
 def preview(study: infnet.Study) -> None:
-    """The middle slice as it is, to look at while the networks run."""
-    index = len(upright(study).apply(study.pixels)) // 2
-    left, _ = st.container(key="viewer").columns([3, 2], gap="large")
-    png = _png(_aspect(display(study, index), study), marked=not is_picture(study))
-    with left.container(key="picture"):
-        st.image(png, width="stretch", output_format="PNG", alt=f"Slice {index + 1}, not segmented yet")
+    """The slices as they are, to go through while the networks run."""
+
+    @st.fragment
+    def slices() -> None:
+        count = pictures.count(study, "Axial")
+        number = slider(study, count, None)
+        alt = f"Slice {number} of {count}, not segmented yet"
+        picture = pictures.slice_picture(study, number - 1, Look().bare, alt=alt)
+        widgets.show_slice(picture, number, count, "picture", go)
+
+    left, _ = st.container(key="wide").columns([3, 2], gap="large")
+    with left:
+        slices()
 
 
-def _choose(study: infnet.Study, labels: NDArray[np.uint8]) -> int:
-    """The slice to show; the one with the most lesion at first."""
-    count = len(labels)
+def go(number: int, plane: str = "Axial") -> None:
+    """Show another slice on the next run."""
+    st.session_state[KEYS[plane]] = number
+
+
+@st.fragment
+def _viewer(exam: Exam) -> None:
+    """Slice with overlay, its controls and its numbers. Sends one slice, two side by side."""
+    left, right = st.container(key="wide").columns([3, 2], gap="large")
+    with right:
+        _thresholds(exam)
+    reading = state.reading(exam)
+    assert reading is not None
+    study = reading.study
+    with left:
+        plane, view = _plane_and_view(study)
+        loads = loads_of(exam, reading, plane)
+        count = len(loads)
+        number = slider(study, count, loads, plane)
+        frame = st.container()
+        look = _look(study, view)
+        with frame:
+            picture = _show(exam, reading, plane, view, number, count, look)
+    with right:
+        _numbers(reading, plane, number, count, picture)
+
+
+def _show(
+    exam: Exam, reading: Reading, plane: str, view: str, number: int, count: int, look: Look
+) -> SlicePicture:
+    """The slice, alone or with others beside it; returns the one that is saved."""
+    study, result, at = reading.study, reading.result, number - 1
+    position = f"{'' if plane == 'Axial' else plane + ' '}slice {number} of {count}".capitalize()
+    shown = partial(widgets.show_slice, number=number, count=count, go=partial(go, plane=plane))
+    if view == "Heat map":
+        cut = overlay.cut(study, result.probability, plane.lower(), at)  # type: ignore[arg-type]
+        alt = f"{position}, probability of infection, at most {float(cut.max()):.2f}"
+        picture = pictures.heat_picture(study, at, look, result, cut, alt, plane)
+    elif view == "HU bands":
+        odds = state.disagreement(exam, reading)
+        alt = f"{position}, where the network and the HU bands disagree"
+        picture = pictures.marks_picture(study, at, look, result, odds.volume, alt, plane)
+    else:
+        alt = pictures.alternative(position, look, reading.statistics, table_row(study, at, plane))
+        picture = pictures.slice_picture(study, at, look, result, alt, plane)
+    if view == "Stages":
+        _stages(exam, reading, number)
+    elif view == "Side by side":
+        left, right = st.columns(2)
+        with left:
+            beside = _beside(exam, reading, at, look, position, plane)
+            if beside is not None:
+                shown(beside, key="beside-picture", tall="48vh")
+        with right:
+            st.markdown(f"**{_model(reading)}**")
+            shown(picture, key="picture", tall="48vh")
+    else:
+        shown(picture, key="picture")
+    return picture
+
+
+def _beside(
+    exam: Exam, reading: Reading, at: int, look: Look, position: str, plane: str
+) -> SlicePicture | None:
+    """The image alone, or the result of another network, which runs when it is asked for."""
+    others = state.other_models(reading.result)
+    chosen = ALONE
+    if others:
+        chosen = st.selectbox("Beside it", [ALONE, *others], key=state.setting("beside", ALONE),
+                              label_visibility="collapsed")  # fmt: skip
+    else:
+        st.markdown(f"**{ALONE}**")
+    if chosen == ALONE:
+        alt = f"{position}, without overlay"
+        return pictures.slice_picture(reading.study, at, look.bare, reading.result, alt, plane)
+    job = exam.second.get(chosen)
+    if job is not None and job.state in ("waiting", "running"):
+        panels.progress(job, len(exam.study.pixels))
+        return None
+    second = state.reading(exam, chosen)
+    if second is None:
+        panels.trouble(job)
+        st.button(f"Run {chosen}", type="primary", icon=":material/play_arrow:", on_click=state.start,
+                  args=(exam, chosen), help=f"About {units.duration(state.estimate(exam.study))}.")  # fmt: skip
+        return None
+    st.caption(f"{units.amount(second.statistics.total.lesion)}, {units.percent(second.statistics.total.lesion)}")
+    alt = pictures.alternative(f"{position}, {chosen}", look, second.statistics, table_row(reading.study, at, plane))
+    return pictures.slice_picture(second.study, at, look, second.result, alt, plane)
+
+
+def _model(reading: Reading) -> str:
+    models = reading.result.provenance.get("models", {})
+    return units.escaped(models.get("infection", {}).get("name", "Overlay"))
+
+
+def _stages(exam: Exam, reading: Reading, number: int) -> None:
+    """What the network makes of the slice on its way to the result."""
+    name = reading.result.provenance.get("models", {}).get("infection", {}).get("name")
+    try:
+        with st.spinner("Running the network on this slice ..."):
+            maps = exam.once("stages", (name, number),
+                             lambda: stages.stages(reading.study, number - 1, name, reading.result.lungs))  # fmt: skip
+    except infnet.InfNetError as error:
+        st.error(units.escaped(str(error)), icon=":material/error:")
+        return
+    for start in range(0, len(maps), 3):
+        row = list(maps.items())[start : start + 3]
+        for column, (stage, found) in zip(st.columns(3), row, strict=False):
+            with column:
+                st.markdown(f"**{stage}** &nbsp; :gray[{STAGES[stage]}]")
+                alt = f"Slice {number}, {STAGES[stage]}, at most {float(found.max()):.2f}"
+                picture = pictures.stage_picture(reading.study, number - 1, found, alt)
+                widgets.show_slice(picture, number, 1, f"stage-{stage}", go, tall="28vh")
+
+
+def _numbers(reading: Reading, plane: str, number: int, count: int, picture: SlicePicture) -> None:
+    """What the study and the slice on screen hold, and the slice to save."""
+    total = reading.statistics.total.lesion
+    first, second = st.columns(2)
+    first.metric(f"Lesion {'volume' if total.lesion_ml is not None else 'area'}", units.amount(total), border=True)
+    second.metric("Involvement", units.percent(total), border=True,
+                  help="Lesion in % of all lung, diseased lung included.")  # fmt: skip
+    row = table_row(reading.study, number - 1, plane)
+    if count > 1 and row is not None:
+        st.markdown(f"**Slice {number} of {count}** &nbsp; :gray[slice {row} in statistics.csv]")
+        panels.by_lung_and_class(reading.statistics.slices[row], units.area, "Lesion of this slice by lung and class")
+    elif count > 1:
+        st.caption("The table holds slices as they were stored: none of them is the one on screen.")
+    name = f"{plane.lower()}_{number - 1 if row is None else row:03d}.png"
+    downloads.button("Save picture", picture.png, name, "image/png", "the slice as shown.")
+
+
+def loads_of(exam: Exam, reading: Reading, plane: str) -> NDArray[np.int64]:
+    """Lesion pixels of each slice of a plane, (slice, class)."""
+    labels = upright(reading.study).apply(reading.result.labels)
+    others = tuple(axis for axis in range(3) if axis != PLANES.index(plane))
+    key = (id(exam.job), *reading.key, plane)
+    return exam.once("loads", key, lambda: np.stack([np.count_nonzero(labels == c, others) for c in CLASS_NAMES], 1))
+
+
+def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, plane: str = "Axial") -> int:
+    """The slice to show, from 1; the one with the most lesion at first. The lesion load runs along it."""
     if count == 1:
-        return 0
-    loads = np.count_nonzero(labels, axis=(1, 2))
-    worst = int(loads.argmax()) + 1 if loads.any() else (count + 1) // 2
-    if "slice" not in st.session_state:
-        st.session_state.slice = worst
+        return 1
+    key = KEYS[plane]
+    found = loads is not None and bool(loads.any())
+    worst = int(loads.sum(1).argmax()) + 1 if loads is not None and found else (count + 1) // 2
+    st.session_state[key] = min(int(st.session_state.get(key, worst)), count)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        label = "Slice" if is_picture(study) else "Slice, from the feet to the head"
-        chosen = int(st.slider(label, 1, count, key="slice"))
-        st.button("Most lesion", icon=":material/vertical_align_center:", disabled=not loads.any(),
-                  help=f"Go to slice {worst}.", on_click=_go, args=(worst,))  # fmt: skip
-    return chosen - 1
+        with st.container(gap="small"):
+            number = int(st.slider("Slice" if is_picture(study) else LABELS[plane], 1, count, key=key))
+            if loads is not None:
+                alt = f"Lesion along {count} slices; most in slice {worst}" if found else "No lesion in any slice"
+                widgets.show_load(loads.tolist(), number, alt, "load", partial(go, plane=plane))
+        if loads is not None:
+            st.button("Most lesion", icon=":material/vertical_align_center:", disabled=not found,
+                      help=f"Go to slice {worst}.", on_click=go, args=(worst, plane))  # fmt: skip
+    return number
 
 
-def _go(number: int) -> None:
-    st.session_state.slice = number
+def _plane_and_view(study: infnet.Study) -> tuple[str, str]:
+    """Which way the slices lie, and what is drawn of them."""
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        plane = "Axial"
+        if not is_picture(study) and len(study.pixels) > 1:
+            plane = st.segmented_control("Plane", PLANES, key=state.setting("plane", "Axial"), required=True,
+                                         label_visibility="collapsed")  # fmt: skip
+        views = [v for v in VIEWS if (v != "HU bands" or study.is_hu) and (v != "Stages" or plane == "Axial")]
+        if st.session_state.get("view") not in views:
+            st.session_state.view = views[0]
+        view = st.segmented_control("View", views, key=state.setting("view", VIEWS[0]), required=True,
+                                    label_visibility="collapsed")  # fmt: skip
+    return plane, view
 
 
-def _controls(study: infnet.Study) -> dict[str, Any]:
+def _thresholds(exam: Exam) -> None:
+    """Both thresholds read the stored probabilities again; no network runs."""
+    assert exam.job is not None
+    with st.container(border=True):
+        key = state.setting("threshold", state.default_threshold(exam.job.result))
+        st.slider("Infection from probability", LOWEST_THRESHOLD, 0.95, step=0.05, key=key,
+                  help="From this probability on a pixel counts as lesion. The networks do not run again.")  # fmt: skip
+        unit = "px" if exam.study.affine is None and not st.session_state.get("mm") else "mm²"
+        st.slider("Smallest lesion in a slice", 0, 200, step=5, key=state.setting("smallest", 0), format=f"%d {unit}",
+                  help="Lesions that are smaller in a slice are left out everywhere.")  # fmt: skip
+
+
+def _look(study: infnet.Study, view: str) -> Look:
     """Overlay and window settings, and what the colours mean."""
-    entries = [(CLASS_NAMES[c], colour) for c, colour in COLOURS.items()] + [("lung border", LUNG_COLOUR)]
-    spans = (f'<span><i style="background: rgb{colour}"></i>{name}</span>' for name, colour in entries)
-    st.html(f'<div class="infnet-legend">{"".join(spans)}</div>')
+    if view in ("Heat map", "Stages"):
+        panels.heat_legend()
+    elif view == "HU bands":
+        panels.legend((text, DIFFERENCE_COLOURS[code]) for code, text in ODDS.items())
+    else:
+        panels.lesion_legend()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        on = st.toggle("Overlay", value=True)
-        lungs = st.toggle("Lung borders", value=True, disabled=not on)
-        outline = st.segmented_control("Lesions as", ["Fill", "Outline"], default="Fill", required=True,
-                                       label_visibility="collapsed", disabled=not on) == "Outline"  # fmt: skip
+        on = st.toggle("Overlay", key=state.setting("overlay", True))
+        marks = st.pills("Marks", list(MARKS), selection_mode="multi", key=state.setting("marks", list(MARKS)),
+                         disabled=not on, label_visibility="collapsed")  # fmt: skip
+        style = st.segmented_control("Lesions as", ["Fill", "Outline"], key=state.setting("style", "Fill"),
+                                     required=True, label_visibility="collapsed", disabled=not on)  # fmt: skip
         window = "Lung"
         if study.is_hu:
-            window = st.segmented_control("Window", list(WINDOWS), default="Lung", required=True,
-                                          label_visibility="collapsed")  # fmt: skip
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    opacity = row.slider("Opacity", 0, 100, 45, step=5, format="%d %%", disabled=not on) / 100
-    return {"overlay": on, "lungs": lungs, "outline": outline, "opacity": opacity,
-            "window": WINDOWS[window], "row": row}  # fmt: skip
+            window = st.segmented_control("Window", [*WINDOWS, "Manual"], key=state.setting("window", "Lung"),
+                                          required=True, label_visibility="collapsed")  # fmt: skip
+    with st.container(horizontal=True, gap="medium"):
+        opacity = st.slider("Opacity", 0, 100, step=5, format="%d %%", disabled=not on,
+                            key=state.setting("opacity", 45)) / 100  # fmt: skip
+        if window == "Manual":
+            low, high = st.slider("Window, HU shown black and white", -1400, 1000, step=10,
+                                  key=state.setting("manual", (-1350, 150)))  # fmt: skip
+            bounds = (float(low), float(max(high, low + 10)))
+        else:
+            bounds = WINDOWS[window]
+    classes = tuple(MARKS[name] for name in marks if MARKS[name] is not None)
+    look = Look(bounds, classes, style == "Outline", opacity, "Lung borders" in marks)
+    return look if on else look.bare
 
 
-def _row(study: infnet.Study, index: int) -> int | None:
-    """The row of the table, a slice of the source, that upright slice `index` shows; None where it cuts across them."""
+def table_row(study: infnet.Study, index: int, plane: str = "Axial") -> int | None:
+    """The row of the table, a slice of the source, that a slice on screen is; None where it cuts across them."""
     turn = upright(study)
-    if turn.axes[0] != 0:
+    if plane != "Axial" or turn.axes[0] != 0:
         return None
     return len(study.pixels) - 1 - index if turn.flips[0] else index
-
-
-def _alt(on: bool, statistics: Statistics, row: int | None) -> str:
-    if not on:
-        return "without overlay"
-    if row is None:
-        return "with overlay"
-    return "with overlay: " + ", ".join(
-        f"{CLASS_NAMES[c]} {numbers.area(load)}" for c, load in statistics.slices[row].total.by_class.items()
-    )
-
-
-def _aspect(picture: NDArray[np.uint8], study: infnet.Study) -> Image.Image:
-    """The picture with square millimetres."""
-    image = Image.fromarray(picture)
-    if study.affine is None:
-        return image
-    _, down, across = upright(study).spacing(study.spacing)
-    if abs(down / across - 1) < 0.01:
-        return image
-    finest = min(down, across)
-    size = round(image.width * across / finest), round(image.height * down / finest)
-    return image.resize(size, Image.Resampling.BILINEAR)
-
-
-def _png(image: Image.Image, marked: bool) -> bytes:
-    """PNG bytes; `marked` with R and L where the patient's sides are known."""
-    if marked:
-        draw = ImageDraw.Draw(image)
-        font = ImageFont.load_default(max(image.height / 24, 10))
-        edge, middle = image.width * 0.015, image.height / 2
-        for x, side, anchor in ((edge, "R", "lm"), (image.width - edge, "L", "rm")):
-            draw.text((x, middle), side, "white", font, anchor=anchor, stroke_width=1, stroke_fill="black")
-    held = io.BytesIO()
-    image.save(held, "PNG", compress_level=1)  # quick to make; it travels over loopback
-    return held.getvalue()

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from infnet.errors import GeometryError
-from infnet.preprocess import Orientation, window_hu
-from infnet.study import CONSOLIDATION, GGO, Study
+from infnet.preprocess import Orientation, resize, window_hu
+from infnet.study import CONSOLIDATION, GGO, PICTURE, Segmentation, Study
 
+Axis = Literal["axial", "coronal", "sagittal"]
+Colour = tuple[int, int, int]
 LUNG_WINDOW = (-1350.0, 150.0)  # HU shown as black and white
 
 # Orange and sky blue (Okabe and Ito): told apart with any colour vision, and neither is met in a grey picture.
-COLOURS: dict[int, tuple[int, int, int]] = {GGO: (230, 159, 0), CONSOLIDATION: (86, 180, 233)}
+COLOURS: dict[int, Colour] = {GGO: (230, 159, 0), CONSOLIDATION: (86, 180, 233)}
 LUNG_COLOUR = (0, 158, 115)
+# Of two masks: 1 in both, 2 in the first only, 3 in the second only. Yellow, vermilion and sky blue, by the same two.
+DIFFERENCE_COLOURS: dict[int, Colour] = {1: (240, 228, 66), 2: (213, 94, 0), 3: (86, 180, 233)}
+# Viridis in 17 steps: even to the eye, readable with any colour vision, and in grey it still runs from dark to bright.
+VIRIDIS: tuple[Colour, ...] = (
+    (68, 1, 84), (72, 24, 106), (71, 45, 123), (66, 64, 134), (59, 82, 139), (51, 99, 141), (44, 114, 142),
+    (38, 130, 142), (33, 145, 140), (31, 159, 136), (39, 173, 129), (61, 188, 116), (92, 200, 99), (129, 211, 77),
+    (170, 220, 50), (213, 226, 26), (253, 231, 37),
+)  # fmt: skip
+FAINT = 0.2  # probability below which the heat map fades away
 
 
 def upright(study: Study) -> Orientation:
@@ -34,7 +49,10 @@ def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW)
     volume = upright(study).apply(study.pixels)
     if not 0 <= index < len(volume):
         raise GeometryError(f"{study.name}: slice {index} of {len(volume)}; give 0 to {len(volume) - 1}")
-    image = volume[index]
+    return _grey(study, volume[index], window)
+
+
+def _grey(study: Study, image: NDArray, window: tuple[float, float]) -> NDArray[np.uint8]:
     if study.is_hu:
         return window_hu(image, window)
     if image.dtype == np.uint8:
@@ -47,6 +65,67 @@ def _grey_range(pixels: NDArray) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1)
 
 
+def cut(study: Study, volume: NDArray, axis: Axis, index: int) -> NDArray:
+    """One plane of a volume on the study's grid, as a view, each voxel one pixel.
+
+    axial: upright slice `index`. coronal: upright row `index`, head on top, patient's right on the left. sagittal:
+    upright column `index`, head on top, front on the left. Raises GeometryError for an index out of range, and where
+    the slices do not lie one above the other.
+    """
+    if axis != "axial" and (study.affine is None or study.source.get("format") == PICTURE):
+        raise GeometryError(f"{study.name}: loose pictures have no {axis} view; give the DICOM series or a NIfTI")
+    turned = upright(study).apply(volume)
+    place = ("axial", "coronal", "sagittal").index(axis)
+    count = turned.shape[place]
+    if not 0 <= index < count:
+        raise GeometryError(f"{study.name}: {axis} plane {index} of {count}; give 0 to {count - 1}")
+    found = turned[(slice(None),) * place + (index,)]
+    return found if axis == "axial" else found[::-1]
+
+
+def plane(
+    study: Study,
+    result: Segmentation | None,
+    axis: Axis,
+    index: int,
+    *,
+    window: tuple[float, float] = LUNG_WINDOW,
+    opacity: float = 0.45,
+    outline: bool = False,
+    lungs: bool = True,
+    classes: Collection[int] = (GGO, CONSOLIDATION),
+) -> NDArray[np.uint8]:
+    """A plane of the study with its result drawn on it, as RGB uint8 with square millimetres.
+
+    axis, index: as `cut`; the side with the smaller voxels keeps its number of pixels. result: None shows the grey
+    alone. lungs: a line round each lung. classes: those that are drawn. Raises GeometryError as `cut`.
+    """
+    grey = _grey(study, cut(study, study.pixels, axis, index), window)
+    shape = _square_shape(study, axis, grey.shape)
+    grey = resize(grey, shape)
+    if result is None:
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    labels, sides = (_nearest(cut(study, v, axis, index), shape) for v in (result.labels, result.lungs))
+    return overlay(grey, labels, opacity=opacity, outline=outline, lungs=sides if lungs else None, classes=classes)
+
+
+def _square_shape(study: Study, axis: Axis, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a plane once its millimetres are square."""
+    if study.affine is None:
+        return shape[0], shape[1]
+    head, back, left = upright(study).spacing(study.spacing)
+    down, across = {"axial": (back, left), "coronal": (head, left), "sagittal": (head, back)}[axis]
+    finest = min(down, across)
+    return max(round(shape[0] * down / finest), 1), max(round(shape[1] * across / finest), 1)
+
+
+def _nearest(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    if mask.shape == shape:
+        return np.ascontiguousarray(mask)
+    picture = Image.fromarray(np.ascontiguousarray(mask))
+    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.NEAREST))
+
+
 def overlay(
     grey: NDArray[np.uint8],
     labels: NDArray[np.uint8],
@@ -54,23 +133,62 @@ def overlay(
     opacity: float = 0.45,
     outline: bool = False,
     lungs: NDArray[np.uint8] | None = None,
+    classes: Collection[int] = (GGO, CONSOLIDATION),
+    colours: Mapping[int, Colour] = COLOURS,
 ) -> NDArray[np.uint8]:
     """Draw one slice's labels on its grey (row, column) -> RGB uint8 (row, column, 3).
 
     opacity: 0 nothing to 1 full colour. outline: draw the lesions' borders only. lungs: draw a thin line round each
-    lung too. Pixels without lesion and line keep their grey exactly. Raises GeometryError where shapes differ.
+    lung too. classes: those that are drawn; the others keep their grey. colours: of each code in `labels`. Pixels
+    without lesion and line keep their grey exactly. Raises GeometryError where shapes differ.
     """
     for name, mask in (("labels", labels), ("lungs", lungs)):
-        if mask is not None and mask.shape != grey.shape:
-            raise GeometryError(f"overlay: {name} {mask.shape} on a slice {grey.shape}; use masks of the same slice")
+        _check_shape(grey, mask, name)
     picture = np.repeat(grey[:, :, None], 3, axis=2)
     if lungs is not None:
         for code in np.unique(lungs[lungs > 0]):
             _blend(picture, _border(lungs == code), LUNG_COLOUR, min(1.0, 1.6 * opacity))
-    for code, colour in COLOURS.items():
-        mask = labels == code
-        _blend(picture, _border(mask) if outline else mask, colour, opacity if not outline else min(1.0, 2 * opacity))
+    for code, colour in colours.items():
+        if code in classes:
+            mask = labels == code
+            strength = min(1.0, 2 * opacity) if outline else opacity
+            _blend(picture, _border(mask) if outline else mask, colour, strength)
     return picture
+
+
+def difference(grey: NDArray[np.uint8], marks: NDArray[np.uint8], *, opacity: float = 0.55) -> NDArray[np.uint8]:
+    """Draw where two masks agree and differ on a slice's grey (row, column) -> RGB uint8; colours: DIFFERENCE_COLOURS.
+
+    marks: 1 in both, 2 in the first only, 3 in the second only (`infnet.check.difference`). Raises GeometryError where
+    shapes differ.
+    """
+    return overlay(grey, marks, opacity=opacity, classes=tuple(DIFFERENCE_COLOURS), colours=DIFFERENCE_COLOURS)
+
+
+def heat(grey: NDArray[np.uint8], probability: NDArray[np.float32], *, opacity: float = 0.7) -> NDArray[np.uint8]:
+    """Draw a probability map on a slice's grey (row, column) -> RGB uint8, in the colours of `heat_scale`.
+
+    opacity: of the colour from a probability of 0.2 on; below it the colour fades, at 0 the grey is untouched.
+    Raises GeometryError where shapes differ.
+    """
+    _check_shape(grey, probability, "probability")
+    level = np.clip(np.nan_to_num(probability), 0, 1)
+    colour = heat_scale()[np.rint(level * np.float32(255)).astype(np.uint8)].astype(np.float32)
+    strength = (float(np.clip(opacity, 0, 1)) * np.minimum(level / np.float32(FAINT), 1))[:, :, None]
+    under = grey[:, :, None].astype(np.float32)
+    return np.rint(under + strength * (colour - under)).astype(np.uint8)
+
+
+def heat_scale() -> NDArray[np.uint8]:
+    """The colours of probabilities 0, 1/255 ... 1 as RGB uint8 (256, 3), for a legend."""
+    steps = np.linspace(0, 255, len(VIRIDIS)).round()
+    anchors = np.array(VIRIDIS, np.float64)
+    return np.rint(np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)).astype(np.uint8)
+
+
+def _check_shape(grey: NDArray, mask: NDArray | None, name: str) -> None:
+    if mask is not None and mask.shape != grey.shape:
+        raise GeometryError(f"overlay: {name} {mask.shape} on a slice {grey.shape}; use masks of the same slice")
 
 
 def _border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -170,7 +170,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
             sums += np.bincount(code, pixels.ravel(), minlength=9)
     volume = counts.sum(0)
     total, by_lung, outside = _regions(volume, mm2, ml)
-    count, in_3d = _count_lesions(result.labels, study.volumetric)
+    count = number_lesions(result.labels, study.volumetric)[2]
 
     def mean(codes: list[int]) -> float | None:
         voxels = int(volume[codes].sum())
@@ -178,7 +178,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
 
     lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
     return Statistics(
-        total, by_lung, outside, count, in_3d,
+        total, by_lung, outside, count, study.volumetric,
         mean_hu_lung=mean(list(range(3, 9))),
         mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
         mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
@@ -191,32 +191,45 @@ def _regions(
     counts: NDArray[np.int64], mm2: float | None, ml: float | None
 ) -> tuple[Region, dict[int, Region], int]:
     """Total, each lung, and lesion voxels outside, from voxel counts by lung code * 3 + class."""
-    table = counts.reshape(3, 3)
-
-    def load(lesion: int, inside: int, lung: int) -> Load:
-        return Load(int(lesion), int(inside), int(lung), mm2, ml)
-
-    by_lung = {}
-    for lung in LUNG_KEYS:
-        size = table[lung].sum()
-        sick = table[lung, 1:].sum()
-        parts = {c: load(table[lung, c], table[lung, c], size) for c in CLASS_KEYS}
-        by_lung[lung] = Region(load(sick, sick, size), parts)
-    size = table[1:].sum()
-    total = Region(
-        load(table[:, 1:].sum(), table[1:, 1:].sum(), size),
-        {c: load(table[:, c].sum(), table[1:, c].sum(), size) for c in CLASS_KEYS},
-    )
-    return total, by_lung, int(table[OUTSIDE, 1:].sum())
+    table = counts.reshape(3, 3)  # by lung, outside first, and class
+    by_lung = {lung: region_of(table[lung], mm2, ml) for lung in LUNG_KEYS}
+    return region_of(table[1:].sum(0), mm2, ml, table[OUTSIDE]), by_lung, int(table[OUTSIDE, 1:].sum())
 
 
-def _count_lesions(labels: NDArray[np.uint8], volumetric: bool) -> tuple[int, bool]:
-    """Connected lesions of either class, and whether they were joined through the slices."""
-    box = find_objects((labels > 0).view(np.uint8))  # label only the box that holds lesion
+def region_of(
+    inside: NDArray[np.int64], mm2: float | None, ml: float | None, outside: NDArray[np.int64] | None = None
+) -> Region:
+    """A region of lung from its voxels by class (3,): healthy, GGO, consolidation.
+
+    mm2, ml: of one pixel and voxel, None where not known. outside: voxels by class in no lung, which count as lesion
+    but neither as lung nor in its share.
+    """
+    beside = np.zeros(3, np.int64) if outside is None else outside
+    size = int(inside.sum())
+
+    def load(classes: list[int]) -> Load:
+        sick = int(inside[classes].sum())
+        return Load(sick + int(beside[classes].sum()), sick, size, mm2, ml)
+
+    return Region(load(list(CLASS_KEYS)), {c: load([c]) for c in CLASS_KEYS})
+
+
+def number_lesions(
+    labels: NDArray[np.uint8], volumetric: bool
+) -> tuple[NDArray[np.int32], tuple[int, int, int], int]:
+    """Number the connected lesions, both classes together: through the slices (26 neighbours) where `volumetric`, else
+    within each slice (8 neighbours).
+
+    labels: (slice, row, column). Returns the numbers 1..n (0 elsewhere) in the smallest box that holds them all, the
+    first voxel of that box, and n.
+    """
+    box = find_objects((labels > 0).view(np.uint8))
     if not box:
-        return 0, volumetric
+        return np.zeros((0, 0, 0), np.int32), (0, 0, 0), 0
     lesion = labels[box[0]] > 0
     joined = np.ones((3, 3, 3), int)
     if not volumetric:
         joined[0] = joined[2] = 0
-    return int(label(lesion, joined)[1]), volumetric
+    numbered, count = label(lesion, joined)
+    slices, rows, columns = (int(part.start) for part in box[0])
+    return numbered, (slices, rows, columns), int(count)

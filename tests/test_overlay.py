@@ -6,8 +6,21 @@ import numpy as np
 import pytest
 
 from infnet.errors import GeometryError
-from infnet.overlay import COLOURS, LUNG_COLOUR, display, overlay, upright
-from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
+from infnet.overlay import (
+    COLOURS,
+    DIFFERENCE_COLOURS,
+    LUNG_COLOUR,
+    cut,
+    difference,
+    display,
+    heat,
+    heat_scale,
+    overlay,
+    plane,
+    upright,
+)
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study, axial_affine
+from tests.orders import ORDERS, stored
 
 
 def marked(affine: np.ndarray | None) -> tuple[Study, tuple[int, int, int]]:
@@ -110,3 +123,77 @@ def test_masks_of_another_slice_are_refused():
         overlay(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
     with pytest.raises(GeometryError, match="lungs"):
         overlay(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8), lungs=np.zeros((3, 2), np.uint8))
+
+
+def body() -> tuple[Study, Segmentation]:
+    """3 slices of 4 x 5 voxels of 4 x 1 x 2 mm; GGO at the patient's right, front, head corner, a lung voxel behind."""
+    pixels = np.full((3, 4, 5), -1350, np.int16)
+    pixels[2, 0, 0] = 150
+    labels = np.zeros(pixels.shape, np.uint8)
+    labels[2, 0, 0], labels[0, 3, 4] = GGO, CONSOLIDATION
+    lungs = np.zeros(pixels.shape, np.uint8)
+    lungs[2, 1, 0] = 1
+    study = Study(pixels, axial_affine((4.0, 1.0, 2.0)))
+    return study, Segmentation(labels, np.zeros(pixels.shape, np.float32), lungs)
+
+
+@pytest.mark.parametrize(("axes", "flips"), ORDERS)
+def test_head_on_top_right_on_the_left_front_on_the_left(axes, flips):
+    study, result = stored(*body(), axes, flips)
+    coronal, sagittal = cut(study, result.labels, "coronal", 0), cut(study, result.labels, "sagittal", 0)
+    assert coronal.tolist() == [[GGO, 0, 0, 0, 0], [0] * 5, [0] * 5]
+    assert sagittal.tolist() == [[GGO, 0, 0, 0], [0] * 4, [0] * 4]
+    assert cut(study, result.labels, "coronal", 3).tolist() == [[0] * 5, [0] * 5, [0, 0, 0, 0, CONSOLIDATION]]
+    assert cut(study, result.labels, "axial", 2)[0, 0] == GGO
+
+
+def test_planes_have_square_millimetres_and_sharp_labels():
+    study, result = body()
+    assert plane(study, result, "axial", 2).shape == (4, 10, 3)  # 4 x 10 mm at 1 mm
+    coronal = plane(study, result, "coronal", 0, opacity=1)
+    assert coronal.shape == (6, 5, 3)  # 12 x 10 mm at 2 mm
+    coloured = (coronal == COLOURS[GGO]).all(2)
+    assert coloured.tolist() == [[True] + [False] * 4] * 2 + [[False] * 5] * 4
+    assert plane(study, result, "sagittal", 0).shape == (12, 4, 3)
+
+
+def test_classes_and_lungs_can_be_switched_off():
+    study, result = body()
+    bare = plane(study, None, "sagittal", 0)
+    assert np.array_equal(plane(study, result, "sagittal", 0, classes=(CONSOLIDATION,), lungs=False), bare)
+    lined = plane(study, result, "sagittal", 0, classes=(), opacity=1)
+    assert (lined == LUNG_COLOUR).all(2).sum() == 4  # one voxel of 4 x 1 mm
+    assert not np.array_equal(plane(study, result, "sagittal", 0, classes=(GGO,), lungs=False), bare)
+
+
+def test_what_has_no_such_plane_is_refused():
+    study, result = body()
+    with pytest.raises(GeometryError, match="coronal plane 4 of 4; give 0 to 3"):
+        plane(study, result, "coronal", 4)
+    picture = Study(np.zeros((3, 4, 5), np.uint8), None, is_hu=False)
+    assert plane(picture, result, "axial", 0).shape == (4, 5, 3)
+    with pytest.raises(GeometryError, match="loose pictures have no sagittal view"):
+        plane(picture, result, "sagittal", 0)
+
+
+def test_heat_fades_below_a_fifth_and_follows_the_scale():
+    grey = np.full((1, 4), 100, np.uint8)
+    picture = heat(grey, np.array([[0, 0.1, 0.2, 1.0]], np.float32), opacity=1)
+    scale = heat_scale()
+    assert picture[0, 0].tolist() == [100, 100, 100]
+    assert picture[0, 1].tolist() == pytest.approx((100 + scale[26].astype(float)) / 2, abs=1.5)
+    assert picture[0, 2].tolist() == scale[51].tolist()
+    assert picture[0, 3].tolist() == scale[255].tolist() == [253, 231, 37]
+    with pytest.raises(GeometryError, match="probability"):
+        heat(grey, np.zeros((2, 2), np.float32))
+
+
+def test_the_heat_scale_grows_brighter_all_along():
+    light = heat_scale() @ np.array([0.299, 0.587, 0.114])
+    assert (np.diff(light) > -0.5).all()
+    assert light[255] - light[0] > 150
+
+
+def test_difference_has_three_colours():
+    picture = difference(np.zeros((1, 4), np.uint8), np.array([[0, 1, 2, 3]], np.uint8), opacity=1)
+    assert picture[0].tolist() == [[0, 0, 0], *(list(DIFFERENCE_COLOURS[code]) for code in (1, 2, 3))]

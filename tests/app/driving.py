@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(log: Path, script: Path = ROOT / "app" / "main.py") -> Iterator[str]:
-    """The app's address while the block runs. `log` takes what the server prints."""
+def served(
+    log: Path, script: Path = ROOT / "app" / "main.py", environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The app's address while the block runs. `log` takes what the server prints; `environment`: more variables."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port),
                "--server.address", "127.0.0.1", "--server.headless", "true"]  # fmt: skip
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=dict(os.environ))
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+                                   env={**os.environ, **(environment or {})})  # fmt: skip
         try:
             _wait(f"{url}/_stcore/health", process, log)
             yield url

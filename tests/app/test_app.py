@@ -1,128 +1,45 @@
-"""The app without a browser and without weights: fake engines that read the answer off the grey values."""
+"""Opening a study, its run, and who sees it: the app without a browser and without weights."""
 
 from __future__ import annotations
 
 import io
-import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import streamlit as st
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import numbers, state
+from app import state, units
 from infnet import phantom
-from infnet.overlay import display
-from infnet.statistics import Statistics, measure
-from tests.fakes import fake_engines
+from infnet.study import NO_MILLIMETRES
+from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload
+from tests.app.examples import small
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
-
-
-def small(seed: int = 0) -> infnet.Study:
-    return phantom.chest(slices=6, rows=96, columns=96, spacing=(40.0, 3.7, 3.7), seed=seed).study
+PAGES = ("Study", "Viewer", "Numbers", "Compare", "Check", "About")
 
 
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder of its own, to see what the app leaves there."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+def test_every_page_stands_without_a_study(app: AppTest) -> None:
+    for title in PAGES:
+        go(app, title)
+        assert not app.exception, title
+        assert not app.metric, title
+        assert "Not for clinical use" in " ".join(m.value for m in app.markdown), title
 
 
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    st.cache_resource.clear()
-    monkeypatch.setattr(infnet, "load_engines", fake_engines)
-    monkeypatch.setattr(state, "example", small)
-    test = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    assert not test.exception
-    yield test
-    st.cache_resource.clear()
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    (button,) = [b for b in app.button if b.label == label]
-    return button.click().run()
-
-
-def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    app.file_uploader[0].set_value([(name, content, "application/octet-stream") for name, content in files])
-    return app.run()
-
-
-def metrics(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
-
-
-def picture(app: AppTest) -> str:
-    """The text alternative of the slice on screen."""
-    (image,) = app.get("image")
-    return str(image.proto.imgs[0].alt)
-
-
-def expected(study: infnet.Study) -> Statistics:
-    return measure(study, infnet.segment(study, fake_engines()))
-
-
-def png(study: infnet.Study, index: int = 3) -> bytes:
-    held = io.BytesIO()
-    Image.fromarray(display(study, index)).save(held, "PNG")
-    return held.getvalue()
-
-
-def dicom(study: infnet.Study, folder: Path) -> list[tuple[str, bytes]]:
-    return [(path.name, path.read_bytes()) for path in phantom.write_dicom(study, folder)]
-
-
-def test_start_page_says_what_it_is_not_for(app: AppTest) -> None:
-    assert "Not for clinical use" in " ".join(m.value for m in app.markdown)
-    assert not app.metric
-    assert not app.error
-
-
-def test_example_shows_the_numbers_of_the_package(app: AppTest) -> None:
-    press(app, "Open the example study")
+def test_example_leads_to_the_viewer_with_the_numbers_of_the_package(app: AppTest) -> None:
+    finish(press(app, "Open the example study"))
     assert not app.exception
     total = expected(small()).total.lesion
-    shown = metrics(app)
     assert total.lesion_ml is not None
     assert total.lesion_ml > 0
-    assert shown["Lesion volume"] == f"{total.lesion_ml:,.1f} ml"
-    assert shown["Involvement"] == f"{total.involvement_percent:.1f} %"
-    assert len(app.table) == 3  # study, slice, provenance
-
-
-def test_slider_starts_at_the_worst_slice_and_changes_the_slice_only(app: AppTest) -> None:
-    press(app, "Open the example study")
-    slices = expected(small()).slices
-    loads = [s.total.lesion.lesion_pixels for s in slices]
-    assert app.slider(key="slice").value == int(np.argmax(loads)) + 1
-    before = metrics(app)
-    app.slider(key="slice").set_value(2).run()
-    assert metrics(app) == before
-    assert picture(app).startswith("Slice 2 of 6, with overlay")
-    assert app.table[1].value.iloc[-1, -1].startswith(f"{slices[1].total.lesion.lesion_mm2:,.0f} mm²")
-    press(app, "Most lesion")
-    assert app.slider(key="slice").value == int(np.argmax(loads)) + 1
-
-
-def test_overlay_can_be_switched_off_without_another_run(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    press(app, "Open the example study")
-    monkeypatch.setattr(infnet, "segment", lambda *a, **k: pytest.fail("the networks ran again"))
-    for label in ("Lesions as", "Window"):
-        (choice,) = [c for c in app.segmented_control if c.label == label]
-        choice.set_value(choice.options[-1]).run()
-        assert not app.exception
-    (overlay,) = [t for t in app.toggle if t.label == "Overlay"]
-    overlay.set_value(False).run()
-    assert picture(app).endswith("without overlay")
+    assert metrics(app)["Lesion volume"] == f"{total.lesion_ml:,.1f} ml"
+    assert metrics(app)["Involvement"] == f"{total.involvement_percent:.1f} %"
+    assert app.slider(key="slice"), "the viewer opens when the networks are done"
+    go(app, "Study")
+    assert metrics(app)["Lesion volume"] == f"{total.lesion_ml:,.1f} ml"
 
 
 @pytest.mark.parametrize("content", [b"", b"not a scan", b"PK\x03\x04 cut short", b"\x00" * 400])
@@ -134,14 +51,12 @@ def test_bad_file_gives_one_clear_line_and_the_app_stays_up(app: AppTest, tempor
     assert str(temporary) not in error.value
     assert not app.exception
     assert not list(temporary.iterdir())
-    press(app, "Open the example study")
+    example(app)
     assert app.metric
     assert not app.error
 
 
-def test_dicom_upload_gives_the_phantoms_numbers_and_leaves_no_file(
-    app: AppTest, tmp_path: Path, temporary: Path
-) -> None:
+def test_dicom_upload_gives_the_phantoms_numbers(app: AppTest, tmp_path: Path, temporary: Path) -> None:
     study = small(seed=3)
     files = dicom(study, tmp_path / "dicom")
     packed = io.BytesIO()
@@ -149,12 +64,13 @@ def test_dicom_upload_gives_the_phantoms_numbers_and_leaves_no_file(
         for name, content in files:
             archive.writestr(f"a/{name.removesuffix('.dcm')}", content)
     for uploaded in (files, [("study.zip", packed.getvalue())]):
-        upload(app, *uploaded)
+        finish(upload(app, *uploaded))
         assert not app.error
-        assert metrics(app)["Lesion volume"] == numbers.amount(expected(study).total.lesion)
+        assert metrics(app)["Lesion volume"] == units.amount(expected(study).total.lesion)
         assert not list(temporary.iterdir())
-        press(app, "Close study")
-    assert not [key for key in state.PATIENT_DATA if key in app.session_state]
+        go(press(app, "Close study"), "Study")
+    assert "case" not in app.session_state
+    assert not app.query_params
     assert not app.metric
 
 
@@ -166,40 +82,42 @@ def test_several_series_are_offered(app: AppTest, tmp_path: Path) -> None:
     assert not app.metric
     (wanted,) = [o for o in choice.options if "4 slices" in o]
     choice.set_value(wanted).run()
-    press(app, "Open this series")
-    assert metrics(app)["Lesion volume"] == numbers.amount(expected(short).total.lesion)
+    finish(press(app, "Open this series"))
+    assert metrics(app)["Lesion volume"] == units.amount(expected(short).total.lesion)
 
 
 def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTest) -> None:
-    upload(app, ("slice.png", png(small())))
+    go(finish(upload(app, ("slice.png", png(small())))), "Study")
     shown = metrics(app)
     assert shown["Lesion area"].endswith(" px")
     assert shown["Involvement"].endswith(" %")
     assert "Lesion volume" not in shown
-    app.number_input[0].set_value(2.0).run()
+    said = units.escaped(NO_MILLIMETRES)
+    assert any(said in warning.value for warning in app.warning)
+    app.number_input(key="mm").set_value(2.0).run()
     pixels = int(shown["Lesion area"].removesuffix(" px").replace(",", ""))
-    assert metrics(app)["Lesion area"] == f"{4 * pixels:,} mm²"
-    assert metrics(app)["Involvement"] == shown["Involvement"]
+    for page in ("Study", "Viewer", "Numbers"):
+        go(app, page)
+        assert metrics(app)["Lesion area"] == f"{4 * pixels:,} mm²"
+        assert metrics(app)["Involvement"] == shown["Involvement"]
+        assert not any(said in warning.value for warning in app.warning), "the result still says there are none"
 
 
 def test_long_study_waits_for_a_click_and_says_how_long(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "AUTO_RUN_SECONDS", 1)
     press(app, "Open the example study")
-    assert not app.metric
+    assert app.session_state["case"].exams[0].job is None
     assert any("6 slices: about" in m.value for m in app.markdown)
-    press(app, "Run")
+    finish(press(app, "Run"))
     assert app.metric
 
 
-def test_missing_weights_give_one_clear_line(
-    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_weights_give_one_clear_line(app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from infnet import pipeline
 
-    monkeypatch.setattr(infnet, "load_engines", pipeline.load_engines.__wrapped__)
+    monkeypatch.setattr(infnet, "load_engines", pipeline.load_engines)
     monkeypatch.setenv("INFNET_WEIGHTS", str(tmp_path))
-    st.cache_resource.clear()
-    press(app, "Open the example study")
+    finish(press(app, "Open the example study"))
     (error,) = app.error
     assert "weights" in error.value
     assert not app.exception
@@ -208,6 +126,130 @@ def test_missing_weights_give_one_clear_line(
 
 
 def test_text_from_files_is_not_read_as_markdown() -> None:
-    from app.panels import _escaped
+    assert units.escaped("a*b_[c](d)$e$:x:") == r"a\*b\_\[c\]\(d\)\$e\$\:x\:"
 
-    assert _escaped("a*b_[c](d)$e$:x:") == r"a\*b\_\[c\]\(d\)\$e\$\:x\:"
+
+class Gate:
+    """A stand-in for `infnet.segment` that waits at its first step until it is let through."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.begun, self.opened = threading.Event(), threading.Event()
+        self._segment = infnet.segment
+
+    def __call__(self, study, engines, *, progress):  # type: ignore[no-untyped-def]
+        self.runs += 1
+        self.begun.set()
+        assert self.opened.wait(60)
+        return self._segment(study, engines, progress=progress)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
+    monkeypatch.setattr(infnet, "segment", gate)
+    return gate
+
+
+def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(app: AppTest, gate: Gate) -> None:
+    press(app, "Open the example study")
+    assert gate.begun.wait(60)
+    app.run()
+    for title in PAGES:
+        go(app, title)
+        assert not app.exception, title
+    reloaded = AppTest.from_file(app._script_path, default_timeout=60)
+    reloaded.query_params["case"] = app.query_params["case"]
+    reloaded.run()
+    assert not reloaded.exception
+    assert any("slices" in m.value for m in reloaded.markdown)
+    gate.opened.set()
+    for session in (app, reloaded):
+        finish(session)
+        go(session, "Viewer")
+        assert metrics(session)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+    assert gate.runs == 1
+
+
+def test_stop_ends_the_run_and_leaves_the_study_open(app: AppTest, gate: Gate) -> None:
+    press(app, "Open the example study")
+    assert gate.begun.wait(60)
+    app.run()
+    press(app, "Stop")
+    gate.opened.set()
+    finish(app)
+    assert not app.exception
+    assert not app.metric
+    assert any("6 slices: about" in m.value for m in app.markdown)
+    finish(press(app, "Run"))
+    assert app.metric
+
+
+def test_two_users_never_see_each_others_data(app: AppTest) -> None:
+    other = new_session()
+    example(app)
+    assert not other.run().metric
+    assert "case" not in other.session_state
+    finish(upload(other, ("slice.png", png(small(seed=2)))))
+    assert "Lesion area" in metrics(other)
+    assert "Lesion volume" in metrics(app.run())
+    assert app.query_params["case"] != other.query_params["case"]
+    go(press(other, "Close study"), "Viewer")
+    assert not other.metric
+    assert "Lesion volume" in metrics(app.run())
+
+
+def test_unknown_token_opens_nothing_and_leaves_the_address(app: AppTest) -> None:
+    example(app)
+    token = app.query_params["case"]
+    stranger = AppTest.from_file(app._script_path, default_timeout=60)
+    stranger.query_params["case"] = "x" * 22
+    stranger.run()
+    assert not stranger.query_params
+    assert "case" not in stranger.session_state
+    press(app, "Close study")
+    late = AppTest.from_file(app._script_path, default_timeout=60)
+    late.query_params["case"] = token
+    go(late.run(), "Viewer")
+    assert not late.metric, "a closed study is gone for its own address too"
+
+
+CANARY = "Zaubermann"
+
+
+def test_no_name_is_shown_written_or_left_behind(app: AppTest, tmp_path: Path, temporary: Path) -> None:
+    import pydicom
+
+    files = []
+    for name, content in dicom(small(), tmp_path / "dicom"):
+        header = pydicom.dcmread(io.BytesIO(content))
+        header.PatientName, header.PatientID = f"{CANARY}^Eva", CANARY
+        held = io.BytesIO()
+        header.save_as(held)
+        files.append((f"{CANARY}_{name}", held.getvalue()))
+    finish(upload(app, *files))
+    for title in PAGES:
+        go(app, title)
+        assert not app.exception, title
+        assert CANARY not in str(app), title
+    assert not list(temporary.rglob("*"))
+    press(go(app, "Study"), "Close study")
+    assert "case" not in app.session_state
+    assert len(state.registry()) == 0
+
+
+def test_name_of_a_picture_is_shown_only_when_asked_for(app: AppTest) -> None:
+    go(finish(upload(app, (f"{CANARY}.png", png(small())))), "Study")
+    assert CANARY not in str(app)
+    app.toggle(key="show_name").set_value(True).run()
+    assert any(CANARY in m.value for m in app.markdown)
+
+
+def test_sessions_share_the_networks(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    load = infnet.load_engines
+    monkeypatch.setattr(infnet, "load_engines", lambda *names: loads.append(names) or load(*names))
+    st.cache_resource.clear()
+    example(app)
+    example(new_session())
+    assert len(loads) == 1

@@ -1,32 +1,67 @@
-"""The app as a person meets it: Chromium, the real server, the shipped weights, nobody's scan."""
+"""The app as a person meets it: Chromium and the real server, with engines that read the answer off the grey values.
+
+Waits are for what the page shows, never for time: `expect` asks again until it holds.
+"""
 
 from __future__ import annotations
 
+import csv
+import gzip
 import io
+import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
+import openpyxl
+import pydicom
 import pytest
+from PIL import Image
 
 import infnet
-from app import numbers, state
+from app import units
 from infnet import phantom
-from infnet.statistics import Statistics, measure
-from tests.app.driving import browser, chromium, served
+from infnet.overlay import display
+from infnet.pipeline import segment
+from infnet.statistics import measure
+from tests.app import examples
+from tests.app.driving import ROOT, browser, chromium, served
+from tests.fakes import fake_engines
 
 pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(180),
 ]
-RUN = 300_000  # ms that the networks may take on a busy machine
+PATIENCE = 60_000  # ms until a wait fails: a busy machine is slow, and not broken
+CANARY = "Zaubermann"
+PAGES = ("Study", "Viewer", "Numbers", "Compare", "Check", "About")
+
+
+class Server:
+    """A running app: its address, its log, its private folders, and the file that makes its networks wait."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log, self.hold = folder / "log.txt", folder / "hold"
+        self.home, self.temporary = folder / "home", folder / "tmp"
+        self.home.mkdir()
+        self.temporary.mkdir()
+        self.url = ""
+
+    def runs(self) -> int:
+        """How often the infection network has run."""
+        return self.log.read_text().count("the infection network runs")
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("server") / "log.txt") as address:
-        yield address
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = Server(tmp_path_factory.mktemp("server"))
+    own = {"TMPDIR": str(made.temporary), "HOME": str(made.home), "INFNET_TEST_HOLD": str(made.hold)}
+    with served(made.log, ROOT / "tests" / "app" / "fake_main.py", own) as made.url:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -35,120 +70,267 @@ def chrome() -> Iterator[Any]:
         yield running
 
 
+class Visitor:
+    """One person at a browser of their own."""
+
+    def __init__(self, chrome: Any, url: str, width: int = 1440) -> None:
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=PATIENCE)
+        self.expect, self.url = expect, url
+        self.context = chrome.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.context.set_default_timeout(PATIENCE)
+        self.page = self.context.new_page()
+        self.asked: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(url)
+        expect(self.button("Open the example study")).to_be_visible()
+
+    def button(self, name: str) -> Any:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def click(self, name: str) -> None:
+        """Press a button once there is one of it only: while Streamlit changes a page, the old one is there as well."""
+        self.expect(self.button(name)).to_have_count(1)
+        self.button(name).click()
+
+    def go(self, title: str) -> None:
+        link = self.page.get_by_test_id("stTopNavLink").filter(has_text=title)
+        self.expect(link).to_have_count(1)
+        link.click()
+        path = "" if title == "Study" else title.lower()
+        self.expect(self.page).to_have_url(re.compile(rf"^{re.escape(self.url)}/{path}(\?|$)"))
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until the server has nothing left to send."""
+        self.expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+    def upload(self, *files: dict[str, Any] | str) -> None:
+        self.rest()
+        field = self.page.locator("input[type=file]")
+        self.expect(field).to_have_count(1)
+        field.set_input_files(list(files))
+
+    def picture(self, alt: str | re.Pattern[str]) -> Any:
+        """The one slice of this text alternative, once it is on screen."""
+        found = self.page.get_by_role("img", name=alt)
+        self.expect(found).to_have_count(1)
+        self.expect(found).to_be_visible()
+        return found
+
+    def metric(self, label: str) -> Any:
+        return self.page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+
+    def download(self, name: str) -> bytes:
+        self.expect(self.button(name)).to_have_count(1)
+        with self.page.expect_download() as download:
+            self.button(name).click()
+        return Path(download.value.path()).read_bytes()
+
+
 @pytest.fixture
-def page(chrome: Any, url: str) -> Iterator[Any]:
-    """The start page in a fresh profile."""
-    context = chrome.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    asked: list[str] = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(url)
-    opened.get_by_role("button", name="Open the example study").wait_for(timeout=60_000)
-    yield opened
-    assert all(a.startswith((url, "data:", "blob:")) for a in asked), "the page may talk to its own server only"
-    context.close()
+def visit(chrome: Any, server: Server) -> Iterator[Any]:
+    """Makes visitors; their pages may talk to the app's own server only."""
+    visitors: list[Visitor] = []
+
+    def come(width: int = 1440) -> Visitor:
+        visitors.append(Visitor(chrome, server.url, width))
+        return visitors[-1]
+
+    yield come
+    server.hold.unlink(missing_ok=True)
+    for visitor in visitors:
+        assert all(asked.startswith((server.url, "data:", "blob:")) for asked in visitor.asked)
+        visitor.context.close()
 
 
-@pytest.fixture(scope="module")
-def small() -> infnet.Study:
-    return phantom.chest(slices=6, rows=256, columns=256, spacing=(40.0, 1.4, 1.4), seed=5).study
+def named(name: str, content: bytes) -> dict[str, Any]:
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
-def numbers_of(study: infnet.Study) -> Statistics:
-    return measure(study, infnet.segment(study))
-
-
-def finish(page: Any) -> None:
-    """Wait for the result; a machine that was slow before asks for a click first."""
-    page.get_by_role("button", name="Run").or_(page.get_by_text("Whole study")).first.wait_for(timeout=RUN)
-    if page.get_by_role("button", name="Run").count():
-        page.get_by_role("button", name="Run").click()
-    page.get_by_text("Whole study").wait_for(timeout=RUN)
-
-
-def shown(page: Any, label: str) -> str:
-    metric = page.get_by_test_id("stMetric").filter(has_text=label)
-    return str(metric.get_by_test_id("stMetricValue").inner_text()).strip()
-
-
-def dropzone(page: Any, folder: bool = False) -> Any:
-    """Where files are dropped, once there is one place only: while the page changes, the old one is there as well."""
-    kind = page.locator(f"input[type=file]{'[webkitdirectory]' if folder else ':not([webkitdirectory])'}")
-    kind.wait_for(state="attached")
-    page.wait_for_function("() => document.querySelectorAll('input[type=file]').length === 1")
-    return kind
-
-
-def upload(page: Any, name: str, content: bytes) -> None:
-    dropzone(page).set_input_files(
-        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    )
-
-
-def test_example_study_overlay_numbers_slider_download(page: Any) -> None:
-    page.get_by_role("button", name="Open the example study").click()
-    finish(page)
-    found = numbers_of(state.example())
-    assert shown(page, "Lesion volume") == numbers.amount(found.total.lesion)
-    assert shown(page, "Involvement") == numbers.percent(found.total.lesion)
-    assert page.get_by_text("Not for clinical use").first.is_visible()
-
-    image = page.locator(".st-key-picture img")
-    first = image.evaluate("e => e.src")
-    assert ", with overlay: ground-glass opacity" in image.get_attribute("alt")
-    assert image.evaluate("e => e.naturalWidth") == 512
-
-    slider = page.get_by_role("slider").first
-    before = int(slider.evaluate("e => e.getAttribute('aria-valuenow') ?? e.value"))
-    slider.focus()
-    slider.press("ArrowRight")
-    page.get_by_text(f"Slice {before + 1} of 24").wait_for()
-    page.wait_for_function("old => document.querySelector('.st-key-picture img').src !== old", arg=first)
-    assert image.get_attribute("alt").startswith(f"Slice {before + 1} of 24")
-
-    page.get_by_text("Overlay", exact=True).click()
-    page.wait_for_function("() => document.querySelector('.st-key-picture img').alt.endsWith('without overlay')")
-
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Table").click()
-    rows = Path(download.value.path()).read_text().splitlines()
-    assert len(rows) == 1 + 24
-
-
-def test_broken_file_gives_one_clear_line_then_a_zip_works(page: Any, small: infnet.Study, tmp_path: Path) -> None:
-    upload(page, "scan.dcm", b"this is no scan")
-    alert = page.get_by_test_id("stAlert")
-    alert.wait_for()
-    assert alert.inner_text().strip().splitlines()[-1].startswith("scan.dcm: ")
-    assert page.get_by_test_id("stException").count() == 0
-
+def zipped(study: infnet.Study, folder: Path) -> bytes:
+    """The study as a zip of DICOM files that carry a patient's name, in their headers and in their own names."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in phantom.write_dicom(small, tmp_path / "dicom"):
-            archive.write(path, path.stem)
-    upload(page, "study.zip", packed.getvalue())
-    finish(page)
-    assert shown(page, "Lesion volume") == numbers.amount(numbers_of(small).total.lesion)
-    assert page.get_by_test_id("stAlert").count() == 0
+        for path in phantom.write_dicom(study, folder):
+            header = pydicom.dcmread(path)
+            header.PatientName, header.PatientID = f"{CANARY}^Eva", CANARY
+            header.save_as(path)
+            archive.write(path, f"{CANARY}/{path.stem}")
+    return packed.getvalue()
 
-    page.get_by_role("button", name="Close study").click()
-    page.get_by_role("button", name="Open the example study").wait_for()
-    page.locator(".st-key-picture img").wait_for(state="detached")
+
+def png(study: infnet.Study) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(display(study, 2)).save(held, "PNG")
+    return held.getvalue()
+
+
+def test_zip_overlay_slider_thresholds_and_downloads(visit: Any, server: Server, tmp_path: Path) -> None:
+    study = examples.example()
+    result = segment(study, fake_engines())
+    found = measure(study, result)
+    loads = [s.total.lesion.lesion_pixels for s in found.slices]
+    worst = int(np.argmax(loads)) + 1
+
+    me = visit()
+    me.upload(named("study.zip", zipped(study, tmp_path / "dicom")))
+    picture = me.picture(re.compile(f"^Slice {worst} of 6, with overlay: ground-glass opacity"))
+    me.expect(me.metric("Lesion volume")).to_have_text(units.amount(found.total.lesion))
+    me.expect(me.metric("Involvement")).to_have_text(units.percent(found.total.lesion))
+    assert picture.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [256, 256]
+    runs = server.runs()
+
+    me.rest()
+    slider = me.page.get_by_role("slider", name="Slice, from the feet to the head")
+    slider.press("ArrowRight")
+    picture = me.picture(re.compile(f"^Slice {worst + 1} of 6"))
+    box = picture.bounding_box()
+    row, column = 100, 60
+    me.page.mouse.move(box["x"] + (column + 0.5) / 256 * box["width"], box["y"] + (row + 0.5) / 256 * box["height"])
+    told = me.page.locator(".infnet-slice output")
+    me.expect(told).to_contain_text(f"{int(study.pixels[worst, row, column])} HU")
+    me.page.locator(".infnet-slice").press("ArrowLeft")
+    me.picture(re.compile(f"^Slice {worst} of 6"))
+
+    me.rest()
+    me.page.get_by_role("slider", name="Infection from probability").press("End")  # the fake engines answer 0.9
+    me.expect(me.metric("Lesion volume")).to_have_text("0.0 ml")
+    me.page.get_by_role("slider", name="Infection from probability").press("Home")
+    me.expect(me.metric("Lesion volume")).not_to_have_text("0.0 ml")
+    assert server.runs() == runs, "thresholds read what is stored"
+
+    shown = Image.open(io.BytesIO(me.download("Save picture")))
+    assert shown.size == (256, 256)
+    me.go("Study")
+    rows = list(csv.DictReader(io.StringIO(me.download("Table").decode())))
+    assert len(rows) == 6
+    mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(me.download("Mask")))
+    assert mask.shape == (256, 256, 6)
+    assert json.loads(me.download("Summary"))["study"] == "study"
+    assert openpyxl.load_workbook(io.BytesIO(me.download("Excel"))).sheetnames[0] == "study"
+    assert zipfile.ZipFile(io.BytesIO(me.download("Overlays"))).testzip() is None
+    everything = zipfile.ZipFile(io.BytesIO(me.download("All files")))
+    assert CANARY not in "".join(name + repr(everything.read(name)) for name in everything.namelist())
+
+
+def test_bad_file_gives_one_line_then_a_picture_works(visit: Any) -> None:
+    me = visit()
+    me.upload(named("scan.dcm", b"this is no scan"))
+    alert = me.page.get_by_test_id("stAlert")
+    me.expect(alert).to_have_count(1)
+    me.expect(alert).to_contain_text("scan.dcm: ")
+    assert me.page.get_by_test_id("stException").count() == 0
+    me.upload(named("slice.png", png(examples.example())))
+    me.expect(me.metric("Lesion area")).to_contain_text(" px")
+    me.go("Study")
+    field = me.page.get_by_label("mm per pixel")
+    field.fill("2")
+    field.press("Enter")
+    me.expect(me.metric("Lesion area")).to_contain_text(" mm²")
+    me.expect(me.page.get_by_text("There are no millimetres")).to_have_count(0)
+
+
+def test_two_dates_scroll_together(visit: Any) -> None:
+    me = visit()
+    me.click("Open the example study")
+    me.picture(re.compile(r"^Slice \d of 6"))
+    me.go("Compare")
+    me.click("Add the example's follow-up")
+    me.picture(re.compile(r"^Date 1: slice \d of 6"))
+    me.picture(re.compile(r"^Date 2: slice \d of 6"))
+    me.rest()
+    slider = me.page.get_by_role("slider", name="Slice, from the feet to the head")
+    slider.press("Home")
+    for date in (1, 2):
+        me.picture(re.compile(f"^Date {date}: slice 1 of 6"))
+    me.expect(me.page.get_by_text("Change from Date 1 to Date 2")).to_be_visible()
+
+
+def test_reload_during_a_run_keeps_it_and_other_people_never_see_it(visit: Any, server: Server) -> None:
+    server.hold.touch()
+    runs = server.runs()
+    me = visit()
+    me.click("Open the example study")
+    me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_be_visible()
+    me.expect(me.page).to_have_url(re.compile("case="))
+    me.page.reload()
+    me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_be_visible()
+    other = visit()
+    other.rest()
+    assert other.page.locator(".infnet-slice").count() == 0
+    server.hold.unlink()
+    me.go("Viewer")
+    me.picture(re.compile("with overlay"))
+    me.expect(me.metric("Lesion volume")).to_have_count(1)
+    calls = server.runs() - runs
+    assert calls == batches(), "the reload started the networks again"
+    other.go("Viewer")
+    other.expect(other.page.get_by_text("No study is open.")).to_be_visible()
+    assert other.metric("Lesion volume").count() == 0
+    me.page.reload()
+    me.expect(me.metric("Lesion volume")).to_have_count(1)
+    me.click("Close study")
+    me.expect(me.page.get_by_text("No study is open.")).to_be_visible()
+    me.expect(me.page).not_to_have_url(re.compile("case="))
+
+
+def batches() -> int:
+    """How often one run of the example calls the infection network."""
+    engines = fake_engines()
+    calls = []
+    function = engines.infection.engine.function
+    engines.infection.engine.function = lambda batch: calls.append(1) or function(batch)
+    segment(examples.example(), engines)
+    return len(calls)
+
+
+def test_nothing_of_a_patient_stays_on_disk(visit: Any, server: Server, tmp_path: Path) -> None:
+    me = visit()
+    me.upload(named(f"{CANARY}.zip", zipped(examples.example(), tmp_path / "dicom")))
+    me.picture(re.compile("with overlay"))
+    me.go("Study")
+    me.download("All files")
+    for title in PAGES:
+        me.go(title)
+        assert CANARY not in me.page.content()
+    me.go("Study")
+    me.click("Close study")
+    me.expect(me.button("Open the example study")).to_be_visible()
+    for folder in (server.temporary, server.home):
+        for path in folder.rglob("*"):
+            assert CANARY not in path.name
+            assert not path.is_file() or CANARY.encode() not in path.read_bytes()
+    assert not [path for path in server.temporary.rglob("*") if path.is_file()]
+    assert CANARY not in server.log.read_text()
 
 
 @pytest.mark.parametrize("width", [900, 1440])
-def test_nothing_is_cut_or_wider_than_the_window(page: Any, small: infnet.Study, tmp_path: Path, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    files: list[Path] | Path = phantom.write_dicom(small, tmp_path / "dicom")
-    if width > 1000:  # once as many files, once as a folder
-        page.get_by_text("A folder", exact=True).click()
-        files = tmp_path / "dicom"
-    dropzone(page, folder=width > 1000).set_input_files(files)
-    finish(page)
-    cut = page.evaluate(
-        """() => [...document.querySelectorAll('[data-testid=stMetric] *, [data-testid=stMain] button *, td, th')]
-             .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
-             .map(e => e.innerText)"""
-    )
-    assert not cut
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+def test_nothing_is_cut_or_wider_than_the_window(visit: Any, width: int) -> None:
+    me = visit(width)
+    me.click("Open the example study")
+    me.picture(re.compile("with overlay"))
+    for title in PAGES:
+        me.go(title)
+        cut = me.page.evaluate(
+            """() => [...document.querySelectorAll('[data-testid=stMetric] *, [data-testid=stMain] button *, td, th')]
+                 .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
+                 .map(e => e.innerText)"""
+        )
+        assert not cut, title
+        assert me.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), title
+        images = me.page.locator("img").evaluate_all("all => all.map(e => e.getAttribute('alt'))")
+        assert all(images), title
+
+
+@pytest.mark.slow
+def test_shipped_weights_give_the_numbers_of_the_package(chrome: Any, tmp_path: Path) -> None:
+    study = examples.example()
+    with served(tmp_path / "log.txt") as url:
+        me = Visitor(chrome, url)
+        me.upload(named("study.zip", zipped(study, tmp_path / "dicom")))
+        me.expect(me.metric("Lesion volume")).to_have_text(
+            units.amount(measure(study, infnet.segment(study)).total.lesion), timeout=170_000
+        )
+        me.context.close()

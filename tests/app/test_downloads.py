@@ -13,12 +13,14 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import openpyxl
 import pytest
 import streamlit as st
 from PIL import Image
 
 import infnet
 from app import downloads
+from app.state import Reading
 from infnet import phantom
 from infnet.statistics import measure
 from tests.fakes import fake_engines
@@ -36,7 +38,7 @@ def made(
     monkeypatch.setattr(st, "download_button", button)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     result = infnet.segment(study, fake_engines())
-    downloads.panel(study, result, measure(study, result))
+    downloads.panel(Reading(study, result, measure(study, result), ()))
     assert not list(folder.iterdir())
     return result, files
 
@@ -44,7 +46,8 @@ def made(
 def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = phantom.chest(slices=5, rows=96, columns=96, spacing=(40.0, 3.7, 3.7)).study
     result, files = made(study, tmp_path, monkeypatch)
-    assert set(files) == {"statistics.csv", "mask.nii.gz", "summary.json", "infnet.zip"}
+    tables = {"statistics.csv", "statistics.xlsx", "summary.json"}
+    assert set(files) == tables | {"mask.nii.gz", "overlays.zip", "infnet.zip"}
 
     rows = list(csv.DictReader(io.StringIO(files["statistics.csv"].decode())))
     assert [int(r["lesion_pixels"]) for r in rows] == [int(np.count_nonzero(s)) for s in result.labels]
@@ -53,6 +56,11 @@ def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(files["mask.nii.gz"]))
     assert np.array_equal(np.asanyarray(mask.dataobj).T, result.labels)
+    book = openpyxl.load_workbook(io.BytesIO(files["statistics.xlsx"]))
+    assert book.sheetnames[:2] == ["study", "slices"]
+    assert book["slices"].max_row == 1 + len(study.pixels)
+    pictures = zipfile.ZipFile(io.BytesIO(files["overlays.zip"])).namelist()
+    assert pictures == [f"slice_{k:03d}.png" for k in range(5) if result.labels[k].any() or result.lungs[k].any()]
     names = zipfile.ZipFile(io.BytesIO(files["infnet.zip"])).namelist()
     assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "statistics.csv", "summary.json"} <= set(names)
     assert any(name.startswith("overlay/slice_") for name in names)

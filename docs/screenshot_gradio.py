@@ -1,0 +1,38 @@
+"""Make the picture of the Gradio demo, on its synthetic example. Run: .venv/bin/python docs/screenshot_gradio.py"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import infnet
+from app import gradio_demo
+from tests.app.driving import ROOT, browser, chromium, free_port
+
+WAIT = 600_000  # ms
+
+
+def main() -> None:
+    """Write docs/images/gradio.png: light, 1440 pixels wide."""
+    if chromium() is None:
+        sys.exit("no Chromium here; on Debian: sudo apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder, browser() as running:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        demo = gradio_demo.build(infnet.load_engines())
+        page = running.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
+        page.goto(gradio_demo.launch(demo, free_port()))
+        page.get_by_role("button", name="Example study").click()
+        page.get_by_text("HU of lung and lesion").wait_for(timeout=WAIT)
+        page.locator(".js-plotly-plot").nth(1).wait_for()
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=ROOT / "docs" / "images" / "gradio.png", full_page=True)
+        demo.close()
+
+
+if __name__ == "__main__":
+    main()

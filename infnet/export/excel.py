@@ -1,0 +1,84 @@
+"""Write the numbers as an Excel workbook: whole study, slices, lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from infnet.errors import InfNetError
+from infnet.export.table import plain, summary
+from infnet.lesions import Lesion
+from infnet.statistics import Statistics
+from infnet.study import Segmentation, Study
+
+WIDEST = 60  # characters of a column
+
+
+def write_excel(
+    path: str | Path,
+    study: Study,
+    result: Segmentation,
+    statistics: Statistics,
+    lesions: Sequence[Lesion] = (),
+) -> Path:
+    """Write sheets `study` (every number of the summary, by its name), `slices` (as the CSV) and `lesions`.
+
+    Numbers are numbers; what is unknown is an empty cell. Holds no patient's name. Raises InfNetError where openpyxl is
+    not installed.
+    """
+    try:
+        from openpyxl import Workbook
+    except ImportError:
+        raise InfNetError("Excel: openpyxl is not installed; run `pip install openpyxl`") from None
+
+    book = Workbook()
+    sheet = book.active
+    sheet.title = "study"
+    _fill(sheet, [{"name": name, "value": value} for name, value in _flat(summary(study, result, statistics))])
+    _fill(book.create_sheet("slices"), statistics.rows())
+    _fill(book.create_sheet("lesions"), [_row(lesion) for lesion in lesions])
+    book.save(Path(path))
+    return Path(path)
+
+
+def _fill(sheet: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A header line, which stays in sight, and the rows."""
+    from openpyxl.styles import Font
+
+    if not rows:
+        return
+    sheet.append(list(rows[0]))
+    for row in rows:
+        sheet.append([_cell(value) for value in row.values()])
+    for cell in sheet[1]:
+        cell.font = Font(bold=True)
+    for column in sheet.columns:
+        widest = max(len(str(cell.value)) for cell in column if cell.value is not None)
+        sheet.column_dimensions[column[0].column_letter].width = min(widest + 2, WIDEST)
+    sheet.freeze_panes = "B2"
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell; text that a spreadsheet would run as a formula stays text."""
+    value = plain(value)
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+def _flat(values: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Nested numbers as (dotted name, value); lists of texts line by line."""
+    if isinstance(values, Mapping):
+        return [pair for key, value in values.items() for pair in _flat(value, f"{name}.{key}".lstrip("."))]
+    if isinstance(values, list | tuple):
+        return [pair for place, value in enumerate(values) for pair in _flat(value, f"{name}.{place}")]
+    return [(name, values)]
+
+
+def _row(lesion: Lesion) -> dict[str, Any]:
+    """A lesion on one line, its positions taken apart."""
+    row = asdict(lesion)
+    for key, axes in (("centre", ("slice", "row", "column")), ("position_mm", ("left", "back", "head"))):
+        place = row.pop(key) or (None, None, None)
+        row |= {f"{key}_{axis}": value for axis, value in zip(axes, place, strict=True)}
+    return row

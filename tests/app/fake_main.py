@@ -1,0 +1,44 @@
+"""The app with engines that read the answer off the grey values: quick, and no weights. The browser tests serve it.
+
+Its log gets a line for each run of the infection network. While the file that INFNET_TEST_HOLD names exists, that
+network waits.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+import infnet  # noqa: E402
+from app import state  # noqa: E402
+from tests.app import examples  # noqa: E402
+from tests.fakes import FakeEngine, fake_engines  # noqa: E402
+
+
+class Watched(FakeEngine):
+    """Says in the log that it runs, and waits while it is told to."""
+
+    def __call__(self, batch):
+        print("the infection network runs", flush=True)
+        while Path(os.environ.get("INFNET_TEST_HOLD", "/nonexistent")).exists():
+            time.sleep(0.05)
+        return super().__call__(batch)
+
+
+@cache
+def engines(infection: str | None = None):
+    made = fake_engines()
+    return replace(made, infection=replace(made.infection, engine=Watched(made.infection.engine.function)))
+
+
+state.example, state.follow_up = examples.example, examples.follow_up
+infnet.load_engines = engines
+runpy.run_path(str(ROOT / "app" / "main.py"), run_name="__main__")

@@ -1,0 +1,358 @@
+"""The demo through its API, with engines that read grey values; one visit in a real browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pydicom
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import infnet
+from app import gradio_demo, units
+from app.visit import Visit
+from infnet import phantom
+from infnet.export import write_png
+from infnet.overlay import COLOURS, display
+from infnet.statistics import Statistics, measure
+from infnet.study import CONSOLIDATION, GGO
+from tests.app.driving import browser, chromium, free_port
+from tests.fakes import fake_engines
+
+CANARY = "Canary^Jane"
+
+
+@contextmanager
+def served(folder: Path, engines: Any, **options: Any) -> Iterator[str]:
+    """The demo on a free port, with its files in `folder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        patch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.25)  # a visitor's leaving is seen at a heartbeat
+        demo = gradio_demo.build(engines)
+        try:
+            yield gradio_demo.launch(demo, free_port(), **options)
+        finally:
+            demo.close()
+
+
+def until(true: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for what a server does in its own time."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What the demo keeps, but for the empty files that Gradio makes for every upload it hands over."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # just deleted
+            if path.is_file() and path.stat().st_size:
+                found.append(path)
+    return found
+
+
+@pytest.fixture(scope="module")
+def small() -> infnet.Study:
+    return phantom.chest(slices=4, rows=160, columns=144, spacing=(60.0, 2.0, 2.2), noise_hu=0).study
+
+
+@pytest.fixture(scope="module")
+def upload(small: infnet.Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of `small` as DICOM of somebody whose name must turn up nowhere."""
+    folder = tmp_path_factory.mktemp("upload")
+    with zipfile.ZipFile(folder / "canary.zip", "w") as archive:
+        for path in phantom.write_dicom(small, folder / "dicom"):
+            dataset = pydicom.dcmread(path)
+            dataset.PatientName = CANARY
+            held = io.BytesIO()
+            dataset.save_as(held)
+            archive.writestr(path.name, held.getvalue())
+    return folder / "canary.zip"
+
+
+@pytest.fixture(scope="module")
+def truth(small: infnet.Study) -> tuple[infnet.Segmentation, Statistics]:
+    """What the package itself says of `small`."""
+    result = infnet.segment(small, fake_engines())
+    return result, measure(small, result)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def url(kept: Path) -> Iterator[str]:
+    with served(kept, fake_engines()) as address:
+        yield address
+
+
+@contextmanager
+def visiting(url: str, folder: Path, **options: Any) -> Iterator[Client]:
+    """An API client; what it downloads goes to `folder`."""
+    client = Client(url, verbose=False, download_files=folder, analytics_enabled=False, **options)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def client(url: str, kept: Path, tmp_path: Path) -> Iterator[Client]:
+    with visiting(url, tmp_path) as opened:
+        yield opened
+    until(lambda: not files_in(kept))  # whoever leaves takes everything along
+
+
+def segment(client: Client, *paths: Path, **options: Any) -> Any:
+    return client.predict([handle_file(path) for path in paths], api_name="/segment", **options)
+
+
+def test_a_study_gives_the_packages_numbers_picture_and_files(client, upload, truth, small):
+    result, statistics = truth
+    picture, words, said, table, files = segment(client, upload)
+    total = statistics.total
+    assert table["headers"] == ["", "Ground glass", "Consolidation", "Both"]
+    assert [row[0] for row in table["data"]] == ["Right lung", "Left lung", "Total"]
+    loads = (total.by_class[GGO], total.by_class[CONSOLIDATION], total.lesion)
+    assert table["data"][2][1:] == [f"{units.amount(load)} ({units.percent(load)})" for load in loads]
+    assert f"Lesion {units.amount(total.lesion)}, involvement {units.percent(total.lesion)}" in said
+
+    worst = int(np.count_nonzero(result.labels, axis=(1, 2)).argmax())
+    assert words.startswith(f"Slice {worst + 1} of 4, with overlay: ground-glass opacity ")
+    with Image.open(picture["image"]) as base:
+        assert base.size == (round(144 * 2.2 / 2.0), 160)  # square millimetres
+    assert [mask["label"] for mask in picture["annotations"]] == ["ground-glass opacity", "consolidation"]
+    for code, mask in zip((GGO, CONSOLIDATION), picture["annotations"], strict=True):
+        with Image.open(mask["image"]) as drawn:
+            rgba = np.asarray(drawn)
+        assert {tuple(pixel) for pixel in rgba[rgba[..., 3] > 0][:, :3].tolist()} == {COLOURS[code]}
+        share = np.count_nonzero(rgba[..., 3]) / rgba[..., 3].size
+        assert share == pytest.approx((result.labels[worst] == code).mean(), rel=0.05)
+
+    named = {Path(file).name: Path(file) for file in files}
+    assert named.keys() == {"infnet.zip", "mask.nii.gz", "statistics.csv", "summary.json"}
+    summary = json.loads(named["summary.json"].read_text())
+    assert summary["lesion_volume_ml"] == pytest.approx(total.lesion.lesion_ml)
+    with zipfile.ZipFile(named["infnet.zip"]) as archive:
+        assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "summary.json"} <= set(archive.namelist())
+        assert any(name.startswith("overlay/") for name in archive.namelist())
+    np.testing.assert_array_equal(infnet.read(named["mask.nii.gz"]).pixels, result.labels)
+
+
+def test_slices_are_drawn_one_by_one(client, upload):
+    segment(client, upload)
+    first, words = client.predict(1, "Lung", api_name="/slice")
+    assert words.startswith("Slice 1 of 4, ")
+    last, words = client.predict(4, "Lung", api_name="/slice")
+    assert words.startswith("Slice 4 of 4, ")
+    wide, _ = client.predict(4, "Wide", api_name="/slice")
+    assert len({Path(picture["image"]).read_bytes() for picture in (first, last, wide)}) == 3
+    with pytest.raises(AppError, match=r"slice 5, window Lung: not there; give 1 to 4 and Lung, Wide, Mediastinum"):
+        client.predict(5, "Lung", api_name="/slice")
+
+
+def test_nothing_of_a_patient_is_kept(client, upload, kept):
+    segment(client, upload)
+    held = files_in(kept)
+    assert {path.name for path in held} >= {"infnet.zip", "mask.nii.gz"}
+    assert not [path for path in held if path.suffix == ".zip" and path.name != "infnet.zip"]  # the upload is gone
+    for path in held:
+        assert "canary" not in path.name.lower()
+        assert b"canary" not in path.read_bytes().lower()
+    with zipfile.ZipFile(next(path for path in held if path.name == "infnet.zip")) as archive:
+        assert not [name for name in archive.namelist() if b"canary" in archive.read(name).lower()]
+    client.predict(api_name="/close")
+    assert not files_in(kept)
+    with pytest.raises(AppError, match="study: none is open; segment one first"):
+        client.predict(1, "Lung", api_name="/slice")
+
+
+def test_two_visitors_never_see_each_others_study(client, url, upload, tmp_path):
+    with visiting(url, tmp_path / "other") as other:
+        segment(client, upload)
+        with pytest.raises(AppError, match="none is open"):
+            other.predict(1, "Lung", api_name="/slice")
+        _, words, *_ = other.predict(api_name="/example_study")
+        assert " of 16, " in words
+        _, words = client.predict(2, "Lung", api_name="/slice")
+        assert words.startswith("Slice 2 of 4, ")
+
+
+def test_a_picture_has_pixels_until_it_is_told_its_millimetres(client, small, tmp_path):
+    slice_png = write_png(tmp_path / "Canary Jane.png", display(small, 2))
+    _, _, said, table, files = segment(client, slice_png)
+    assert " px" in table["data"][2][3]
+    assert "There are no millimetres" in said.replace("\\", "")
+    assert {Path(file).name for file in files} == {"infnet.zip", "mask.png", "statistics.csv", "summary.json"}
+    assert json.loads(Path(files[-1]).read_text())["study"] == "study"
+    _, _, said, table, _ = segment(client, slice_png, mm_per_pixel=2)
+    assert " mm²" in table["data"][2][3]
+    assert "There are no millimetres" not in said.replace("\\", "")
+
+
+def test_what_cannot_be_read_is_one_clear_line(client, upload, kept, tmp_path):
+    (tmp_path / "<b>notes.txt").write_text("no scan")
+    with pytest.raises(AppError, match=r"notes.txt: plain text, not an image; give a chest CT as DICOM, NIfTI or pic"):
+        segment(client, tmp_path / "<b>notes.txt")
+    with pytest.raises(AppError, match="upload: nothing in it; choose a study or a picture first"):
+        segment(client)
+    with pytest.raises(AppError, match="study: has its own millimetres; give 0 mm per pixel"):
+        segment(client, upload, mm_per_pixel=0.7)
+    assert not files_in(kept)
+
+
+def test_one_of_several_series_is_chosen_by_its_key(client, small, upload, tmp_path):
+    other = infnet.Study(small.pixels[:3], small.affine, name="other")
+    both = tmp_path / "both.zip"
+    with zipfile.ZipFile(upload) as source, zipfile.ZipFile(both, "w") as archive:
+        for path in phantom.write_dicom(other, tmp_path / "dicom"):
+            archive.write(path, f"other/{path.name}")
+        for name in source.namelist():
+            archive.writestr(name, source.read(name))
+    with pytest.raises(AppError, match="holds 2 series; choose one by its key or number"):
+        segment(client, both)
+    _, words, *_ = segment(client, both, series="2")
+    assert " of 3, " in words
+
+
+def test_only_what_is_meant_for_clients_is_in_the_api(url):
+    endpoints = httpx.get(f"{url}gradio_api/info", trust_env=False).json()
+    assert set(endpoints["named_endpoints"]) == {
+        "/segment", "/example_study", "/example_picture", "/slice", "/close",
+    }  # fmt: skip
+    assert not endpoints["unnamed_endpoints"]
+    config = httpx.get(f"{url}config", trust_env=False).json()
+    assert config["analytics_enabled"] is False
+    assert config["run_history"] is False
+
+
+def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(gradio_demo, "QUEUE", 1)
+    begun, go = threading.Event(), threading.Event()
+    engines = fake_engines()
+    find = engines.lungs.engine.function
+
+    def wait(batch: np.ndarray) -> np.ndarray:
+        begun.set()
+        assert go.wait(60)
+        return find(batch)
+
+    engines.lungs.engine.function = wait
+    with served(kept, engines) as address, visiting(address, tmp_path) as client:
+        running = client.submit(api_name="/example_picture")
+        assert begun.wait(60)
+        waiting = client.submit(api_name="/example_picture")
+        until(lambda: waiting.status().code.name == "IN_QUEUE")
+        with pytest.raises(Exception, match=r"[Qq]ueue is full"):
+            client.predict(api_name="/example_picture")
+        go.set()
+        assert " of 1, " in running.result(timeout=60)[1]
+        assert " of 1, " in waiting.result(timeout=60)[1]
+
+
+def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(kept))
+    visit, engines = Visit(), fake_engines()
+    find = engines.lungs.engine.function
+
+    def stopped(batch: np.ndarray) -> np.ndarray:
+        visit.stop()
+        return find(batch)
+
+    engines.lungs.engine.function = stopped
+    with pytest.raises(infnet.InfNetError, match="study: stopped; run it again for a result"):
+        visit.run(small, engines, lambda share: None)
+    assert visit.found is None
+    visit.close()
+    assert not files_in(kept)
+
+
+def test_a_login_keeps_strangers_out(kept):
+    with served(kept, fake_engines(), auth=("ward", "secret")) as address:
+        assert httpx.get(f"{address}config", trust_env=False).status_code == 401
+        assert httpx.get(f"{address}gradio_api/info", trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--share"], "--share: anybody on the internet could open it; give --auth USER:PASSWORD too\n"),
+        (["--auth", "ward"], "--auth: not a user and a password; give --auth USER:PASSWORD\n"),
+        (["--share", "--auth", "ward:"], "--auth: not a user and a password; give --auth USER:PASSWORD\n"),
+    ],
+)
+def test_it_does_not_start_unguarded(arguments, line, capsys, monkeypatch):
+    monkeypatch.delenv("INFNET_DEMO_AUTH", raising=False)
+    assert gradio_demo.main(arguments) == 2
+    assert capsys.readouterr().err == line
+
+
+def test_a_taken_port_is_one_line(url):
+    port = int(url.rstrip("/").rsplit(":", 1)[1])
+    demo = gradio_demo.build(fake_engines())
+    with pytest.raises(infnet.InfNetError, match=f"--port {port}: in use; give another one"):
+        gradio_demo.launch(demo, port)
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium")
+def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
+    result, statistics = truth
+    worst = int(np.count_nonzero(result.labels, axis=(1, 2)).argmax()) + 1
+    with browser() as running:
+        page = running.new_page(viewport={"width": 1440, "height": 1000})
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url)
+        page.get_by_role("button", name="Run", exact=True).wait_for()
+
+        page.locator("input[type=file]").first.set_input_files(upload)
+        page.get_by_text("canary").first.wait_for()
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_text(f"Lesion {units.amount(statistics.total.lesion)}, involvement").wait_for()
+        page.get_by_text("canary").first.wait_for(state="detached")  # the upload is empty again
+        page.get_by_text(f"Slice {worst} of 4").wait_for()
+        page.wait_for_function("""() => { const drawn = [...document.querySelectorAll('img.base-image, img.mask')];
+            return drawn.length === 3 && drawn.every(image => image.complete && image.naturalWidth === 158); }""")
+
+        slider = page.get_by_role("slider").first
+        slider.press("ArrowLeft")
+        page.get_by_text(f"Slice {worst - 1} of 4").wait_for()
+        page.get_by_label("Mediastinum").check()
+        page.wait_for_function("() => [...document.images].some(i => i.src.includes('Mediastinum'))")
+        with page.expect_download() as download:
+            page.locator("a[download='summary.json']").click()
+        found = json.loads(Path(download.value.path()).read_text())
+        assert found["lesion_volume_ml"] == pytest.approx(statistics.total.lesion.lesion_ml)
+
+        (tmp_path / "notes.txt").write_text("no scan")
+        page.locator("input[type=file]").first.set_input_files(tmp_path / "notes.txt")
+        page.get_by_text("notes.txt").first.wait_for()
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_text("notes.txt: plain text, not an image; give a chest CT").wait_for()
+
+        page.get_by_text(f"Slice {worst - 1} of 4").wait_for(state="detached")  # no numbers beside another file's error
+        page.get_by_role("button", name="Example picture").click()
+        page.get_by_text("Slice 1 of 1").wait_for()
+        for width in (1440, 900):
+            page.set_viewport_size({"width": width, "height": 1000})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing is cut
+        assert [a for a in asked if not a.startswith((url, "data:", "blob:"))] == []
+        assert files_in(kept)
+        page.close()
+        until(lambda: not files_in(kept))

@@ -1,0 +1,160 @@
+"""The Viewer page: one slice a message, and thresholds that never run the networks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import infnet
+from infnet.overlay import display
+from infnet.pipeline import segment
+from infnet.study import CLASS_NAMES
+from tests.app.apptest import choose, example, expected, finish, metrics, picture, press, slices, unpacked
+from tests.app.examples import small
+from tests.fakes import fake_engines
+
+
+@pytest.fixture
+def viewer(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The viewer with the example; from here on the networks must not run."""
+    example(app)
+    monkeypatch.setattr(infnet, "segment", lambda *a, **k: pytest.fail("the networks ran again"))
+    return app
+
+
+def test_slider_starts_at_the_worst_slice_and_changes_the_slice_only(viewer: AppTest) -> None:
+    study = small()
+    found = expected(study)
+    loads = [s.total.lesion.lesion_pixels for s in found.slices]
+    assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
+    before = metrics(viewer)
+    viewer.slider(key="slice").set_value(2).run()
+    assert metrics(viewer) == before
+    assert picture(viewer).startswith("Slice 2 of 6, with overlay: ground-glass opacity")
+    assert viewer.table[0].value.iloc[-1, -1].startswith(f"{found.slices[1].total.lesion.lesion_mm2:,.0f} mm²")
+    press(viewer, "Most lesion")
+    assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
+
+
+def test_message_holds_one_slice_its_hu_and_its_classes(viewer: AppTest) -> None:
+    viewer.slider(key="slice").set_value(3).run()
+    ((head, data),) = slices(viewer)
+    assert (head["rows"], head["columns"], head["unit"]) == (96, 96, "HU")
+    image, hu, codes = unpacked((head, data))
+    assert np.array_equal(hu, np.rint(small().pixels[2]))
+    result = segment(small(), fake_engines())
+    assert np.array_equal(codes, result.lungs[2] * 3 + result.labels[2])
+    assert head["names"][1 * 3 + 2] == "consolidation, right lung"
+    assert image.size == (head["width"], head["height"]) == (96, 96)
+    assert len(data) < 60_000
+
+
+def test_thresholds_change_numbers_without_the_networks(viewer: AppTest) -> None:
+    before = float(metrics(viewer)["Lesion volume"].removesuffix(" ml").replace(",", ""))
+    viewer.slider(key="smallest").set_value(200).run()
+    fewer = float(metrics(viewer)["Lesion volume"].removesuffix(" ml").replace(",", ""))
+    assert 0 < fewer < before
+    viewer.slider(key="smallest").set_value(0).run()
+    viewer.slider(key="threshold").set_value(0.95).run()  # the fake engines answer 0.9
+    assert metrics(viewer)["Lesion volume"] == "0.0 ml"
+    viewer.slider(key="threshold").set_value(0.5).run()
+    assert float(metrics(viewer)["Lesion volume"].removesuffix(" ml").replace(",", "")) == before
+    assert not viewer.exception
+
+
+def test_overlay_classes_style_and_window_only_redraw(viewer: AppTest) -> None:
+    seen = {slices(viewer)[0][1]}
+    for label, option in (("Lesions as", "Outline"), ("Window", "Mediastinum")):
+        choose(viewer, label, option)
+        seen.add(slices(viewer)[0][1])
+    choose(viewer, "Window", "Manual")
+    viewer.slider(key="manual").set_value((-500, 100)).run()
+    seen.add(slices(viewer)[0][1])
+    viewer.pills(key="marks").set_value(["Ground glass"]).run()
+    seen.add(slices(viewer)[0][1])
+    assert len(seen) == 5
+    assert not viewer.exception
+    viewer.toggle(key="overlay").set_value(False).run()
+    assert picture(viewer).endswith("without overlay")
+    shown = np.asarray(unpacked(slices(viewer)[0])[0])
+    grey = display(small(), viewer.slider(key="slice").value - 1, (-500.0, 100.0))
+    middle = np.s_[10:40, 30:66]  # away from the letters R and L
+    assert np.array_equal(shown[middle][..., 0], grey[middle])
+
+
+@pytest.mark.parametrize(("plane", "count", "size"), [("Coronal", 96, (96, 65)), ("Sagittal", 96, (96, 65))])
+def test_other_planes_have_true_proportions(
+    viewer: AppTest, plane: str, count: int, size: tuple[int, int]
+) -> None:
+    choose(viewer, "Plane", plane)
+    assert not viewer.exception
+    ((head, _),) = slices(viewer)
+    assert head["count"] == count
+    assert (head["rows"], head["columns"]) == (6, 96)
+    assert (head["width"], head["height"]) == size  # 6 slices of 40 mm are 65 pixels of 3.7 mm
+    assert head["alt"].startswith(f"{plane} slice ")
+
+
+def test_side_by_side_shows_the_image_alone_beside_its_overlay(viewer: AppTest) -> None:
+    choose(viewer, "View", "Side by side")
+    first, second = slices(viewer)
+    assert first[0]["alt"].endswith("without overlay")
+    assert "with overlay" in second[0]["alt"]
+    assert first[0]["number"] == second[0]["number"]
+
+
+def test_load_along_the_slices(viewer: AppTest) -> None:
+    (load,) = [w for w in viewer.get("bidi_component") if w.proto.component_name == "infnet_load"]
+    data = json.loads(load.proto.json)
+    found = expected(small())
+    assert data["loads"] == [
+        [s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in found.slices
+    ]
+    assert "most in slice" in data["alt"]
+
+
+def test_heat_map_and_hu_bands_are_other_pictures_of_the_same_slice(viewer: AppTest) -> None:
+    pictures, values = [], []
+    for view, alt in (("Overlay", "with overlay"), ("Heat map", "at most 0.9"), ("HU bands", "HU bands disagree")):
+        choose(viewer, "View", view)
+        assert alt in picture(viewer)
+        image, hu, codes = unpacked(slices(viewer)[0])
+        pictures.append(np.asarray(image).tobytes())
+        values.append(hu.tobytes() + codes.tobytes())
+    assert len(set(pictures)) == 3
+    assert len(set(values)) == 1, "HU and classes under the pointer stay the same"
+
+
+def test_stages_of_the_network_as_a_strip(viewer: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    from infnet import stages
+
+    asked = []
+
+    def fake(study: infnet.Study, index: int, infection: str | None, lungs: np.ndarray) -> dict[str, np.ndarray]:
+        asked.append((index, infection))
+        return {name: np.full((96, 96), 0.25, np.float32) for name in ("S_g", "S_5", "S_4", "S_3", "edge")}
+
+    monkeypatch.setattr(stages, "stages", fake)
+    choose(viewer, "View", "Stages")
+    viewer.run()
+    assert asked == [(viewer.slider(key="slice").value - 1, "fake-infection")]
+    alts = [head["alt"] for head, _ in slices(viewer)]
+    assert len(alts) == 5
+    assert all(alt.endswith("at most 0.25") for alt in alts)
+    assert sum(len(data) for _, data in slices(viewer)) < 1_000_000
+
+
+def test_second_network_beside_the_first(app: AppTest) -> None:
+    choose(example(app), "View", "Side by side")
+    beside = app.selectbox(key="beside")
+    model = beside.options[-1]
+    beside.set_value(model).run()
+    assert len(slices(app)) == 1, "it runs when it is asked for"
+    finish(press(app, f"Run {model}"))
+    assert not app.exception
+    alts = [head["alt"] for head, _ in slices(app)]
+    assert len(alts) == 2
+    assert model in alts[0]
