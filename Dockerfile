@@ -4,7 +4,8 @@ FROM python:3.11-slim
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
-    STREAMLIT_SERVER_HEADLESS=true
+    STREAMLIT_SERVER_HEADLESS=true \
+    INFNET_CACHE=/srv/infnet-cache
 
 WORKDIR /srv/infnet
 
@@ -17,8 +18,10 @@ COPY infnet ./infnet
 COPY app ./app
 COPY LICENSE README.md ./
 
-RUN useradd --create-home --uid 10001 infnet
+RUN useradd --create-home --uid 10001 infnet && install -d -o infnet "$INFNET_CACHE"
 USER infnet
+# OpenVINO's models of the networks, built here so that the first study does not wait for them.
+RUN python -c "import infnet; infnet.load_engines()"
 
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \

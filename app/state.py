@@ -23,7 +23,7 @@ from infnet.statistics import Statistics, measure
 from infnet.study import NO_MILLIMETRES
 
 AUTO_RUN_SECONDS = 150  # a study that is expected to take longer waits for a click on Run
-FIRST_GUESS = 1.5  # seconds a slice, until this machine has run one study
+FIRST_GUESS = 0.15  # seconds a slice, until this machine has run one study
 # Settings that belong to one patient's study: they go when it is closed.
 OF_THE_STUDY = ("slice", "slice-coronal", "slice-sagittal", "plane", "view", "beside", "mm", "threshold", "smallest",
                 "show_name", "series", "choice", "error", "follow")  # fmt: skip

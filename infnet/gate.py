@@ -28,7 +28,6 @@ SATURATED = 0.4  # of the pixels at one end of the grey: the small structures ar
 FIELD_MM = (150.0, 700.0)  # a chest CT's field of view
 LUNG_ML = (800.0, 10000.0)
 CUT_END = 0.3  # of the largest slice of lung, from which an end slice means that the scan stops within the lungs
-BURNED_IN = ("burned_in_annotation", "BurnedInAnnotation")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _header(study: Study) -> list[Finding]:
     modality = str(study.source.get("modality") or "CT").upper()
     if modality not in ("CT", "UNKNOWN"):
         found.append(Finding("stop", f"This is {modality[:16]}, not CT: give a chest CT."))
-    if any(str(study.source.get(key, "")).upper() in ("YES", "TRUE") for key in BURNED_IN):
+    if study.source.get("burned_in_annotation") == "YES":
         found.append(
             Finding("warn", "The header says that text is burned into the pictures: it may name the patient, and text "
                             "over the lungs may be taken for lesion.")

@@ -199,7 +199,8 @@ def _doubts(study: Study, orientation: Orientation, sides: NDArray[np.uint8]) ->
     found = []
     if orientation.axes[0] != 0:
         found.append("Not stored in axial slices: rows of the table are slices as stored, pictures are axial.")
-    right, left = (int((sides == side).sum()) for side in (RIGHT, LEFT))
+    # Slice by slice: comparing the whole would take another array of that size at the moment most is in memory.
+    right, left = (sum(int(np.count_nonzero(plane == side)) for plane in sides) for side in (RIGHT, LEFT))
     if not right + left:
         found.append("No lung was found: check that this is a chest CT in axial slices.")
     elif study.volumetric and min(right, left) < 0.1 * (right + left):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from scipy import ndimage
-from skimage.morphology import convex_hull_image
+from scipy.spatial import ConvexHull, QhullError
 
 from infnet.grid import Grid, check_same
 from infnet.statistics import Region, region_of
@@ -77,11 +78,25 @@ def _centres(lungs: NDArray[np.uint8], volumetric: bool) -> dict[int, NDArray[np
 
 def _central(lungs: NDArray[np.uint8], spacing: tuple[float, float]) -> NDArray[np.bool_]:
     """Where a slice's lungs (row, column), cut to their box, are more than a third of the way inside."""
-    hull = np.pad(convex_hull_image(lungs > 0, offset_coordinates=False), 1)
-    depth = ndimage.distance_transform_edt(hull, sampling=spacing)[1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(np.pad(_hull(lungs > 0), 1), sampling=spacing)[1:-1, 1:-1]
     central = np.zeros(lungs.shape, bool)
     for side in (RIGHT, LEFT):
         lung = lungs == side
         if lung.any():
             central |= lung & (depth > PERIPHERAL * depth[lung].max())
     return central
+
+
+def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The convex hull of a mask (row, column), through the middles of its outermost pixels; scikit-image's takes 7 ms
+    a slice, this one less than 1."""
+    rows = np.flatnonzero(mask.any(1))
+    ends = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
+    points = np.concatenate([np.stack([end, rows], 1) for end in ends])  # (x, y)
+    try:
+        corners = points[ConvexHull(points).vertices]
+    except QhullError:  # all in one line
+        return mask
+    picture = Image.new("1", mask.shape[::-1])
+    ImageDraw.Draw(picture).polygon([(int(x), int(y)) for x, y in corners], fill=1, outline=1)
+    return np.asarray(picture) | mask

@@ -223,13 +223,13 @@ def number_lesions(
     labels: (slice, row, column). Returns the numbers 1..n (0 elsewhere) in the smallest box that holds them all, the
     first voxel of that box, and n.
     """
-    box = find_objects((labels > 0).view(np.uint8))
-    if not box:
+    boxes = [box for box in find_objects(labels) if box is not None]  # of each class
+    if not boxes:
         return np.zeros((0, 0, 0), np.int32), (0, 0, 0), 0
-    lesion = labels[box[0]] > 0
+    box = tuple(slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in zip(*boxes, strict=True))
     joined = np.ones((3, 3, 3), int)
     if not volumetric:
         joined[0] = joined[2] = 0
-    numbered, count = label(lesion, joined)
-    slices, rows, columns = (int(part.start) for part in box[0])
+    numbered, count = label(labels[box], joined)
+    slices, rows, columns = (int(part.start) for part in box)
     return numbered, (slices, rows, columns), int(count)

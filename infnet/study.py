@@ -124,8 +124,9 @@ class Segmentation:
     labels: uint8 (slice, row, column), 0 background, 1 GGO, 2 consolidation.
     probability: float32, infection probability.
     lungs: uint8, 0 none, 1 right, 2 left (the patient's).
-    consolidation: uint8, share of consolidation among infection, 0 to 255, wherever `probability` reaches LOWEST_THRESHOLD
-        (0 elsewhere); None where it was not kept. With `probability` it is all that other thresholds need.
+    consolidation: uint8, share of consolidation among infection, 0 to 255, wherever `probability` reaches
+        LOWEST_THRESHOLD (0 elsewhere); None where it was not kept. With `probability` it is all that other thresholds
+        need.
     provenance: models, weights hashes, thresholds, versions.
     """
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
+from skimage.morphology import convex_hull_image
 
 from infnet.phantom import chest
-from infnet.regions import regional
+from infnet.regions import _hull, regional
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study, axial_affine
 from tests.orders import ORDERS, stored
 
@@ -111,3 +113,20 @@ def test_each_split_adds_up_and_the_phantoms_lesions_lie_low_peripheral_and_dors
     assert found["upper"].lesion_pixels < found["lower"].lesion_pixels
     assert found["peripheral"].involvement_percent > 2 * found["central"].involvement_percent
     assert found["dorsal"].lesion_pixels > found["ventral"].lesion_pixels
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_hull_is_that_of_scikit_image_to_a_pixel(seed):
+    mask = chest(slices=3, rows=128, columns=128, spacing=(60.0, 2.8, 2.8), seed=seed).lungs[1] > 0
+    own, theirs = _hull(mask), convex_hull_image(mask, offset_coordinates=False)
+    assert not (mask & ~own).any()
+    grown = binary_dilation(theirs, np.ones((3, 3), bool))
+    assert not (own & ~grown).any()
+    assert not (theirs & ~binary_dilation(own, np.ones((3, 3), bool))).any()
+    assert np.count_nonzero(own != theirs) < 0.02 * np.count_nonzero(theirs)
+
+
+def test_the_hull_of_a_line_is_the_line():
+    line = np.zeros((3, 5), bool)
+    line[1, 1:4] = True
+    assert np.array_equal(_hull(line), line)

@@ -64,7 +64,7 @@ def test_the_network_is_kept(known):
 
 
 def test_16_bit_grey_is_read_by_the_range_of_the_whole_study(known):
-    phantom, result = known
+    phantom, _ = known
     grey = (phantom.study.pixels.astype(np.int32) + 1024).astype(np.uint16)
     grey[0, 0, 0] = 4095
     one = module._single(Study(grey, None, is_hu=False), module.Orientation(), 1)

@@ -10,7 +10,7 @@ import pytest
 
 from infnet.errors import GeometryError
 from infnet.phantom import chest
-from infnet.statistics import measure
+from infnet.statistics import measure, number_lesions
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study, axial_affine
 
 
@@ -110,6 +110,16 @@ def test_touching_classes_are_one_lesion():
     study = Study(np.zeros((1, 3, 4), np.int16), None)
     result = Segmentation(labels, np.zeros(labels.shape, np.float32), np.ones_like(labels))
     assert measure(study, result).lesion_count == 1
+
+
+@pytest.mark.parametrize("codes", [(GGO, CONSOLIDATION), (CONSOLIDATION, GGO), (CONSOLIDATION, CONSOLIDATION)])
+def test_lesions_are_numbered_in_the_box_of_both_classes(codes):
+    labels = np.zeros((4, 5, 6), np.uint8)
+    labels[1, 3, 2], labels[3, 2, 5] = codes
+    numbered, corner, count = number_lesions(labels, volumetric=True)
+    assert (numbered.shape, corner, count) == ((3, 2, 4), (1, 2, 2), 2)
+    assert (numbered[0, 1, 0], numbered[2, 0, 3]) == (1, 2)
+    assert np.count_nonzero(numbered) == 2
 
 
 def test_a_picture_has_pixels_and_shares_but_no_millimetres_and_no_hu():

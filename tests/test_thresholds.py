@@ -40,7 +40,8 @@ def test_labels_by_probability_and_share():
 
 def test_small_lesions_are_dropped_by_their_area_in_a_slice():
     study, result = known()
-    assert reread(study, result, 0.35, 0.5).labels[0, 0].tolist() == [2, 2, 1, 0, 0, 0, 2, 0, 0, 0]  # 1 pixel is 0.5 mm2
+    # 1 pixel is 0.5 mm2
+    assert reread(study, result, 0.35, 0.5).labels[0, 0].tolist() == [2, 2, 1, 0, 0, 0, 2, 0, 0, 0]
     assert reread(study, result, 0.35, 0.6).labels[0, 0].tolist() == [2, 2, 1, 0, 0, 0, 0, 0, 0, 0]
     assert reread(study, result, 0.35, 1.5).labels.sum() == 5
     assert not reread(study, result, 0.35, 1.6).labels.any()

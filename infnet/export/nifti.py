@@ -22,7 +22,7 @@ def write_nifti(path: str | Path, volume: NDArray, affine: NDArray[np.float64]) 
     import nibabel
 
     ras = to_ras(affine)
-    image = nibabel.Nifti1Image(np.ascontiguousarray(volume.transpose(2, 1, 0)), ras)
+    image = nibabel.Nifti1Image(volume.transpose(2, 1, 0), ras)  # a view: nibabel writes it slice by slice
     image.header.set_xyzt_units("mm")
     image.set_sform(ras, SCANNER)
     axes = ras[:3, :3] / np.linalg.norm(ras[:3, :3], axis=0)

@@ -182,6 +182,8 @@ def _load(series: DicomSeries) -> Study:
         "transfer_syntax": syntax_name(first.syntax),
         "slices": len(slices),
     }
+    if any(s.header.facts["burned_in"] for s in slices):
+        source["burned_in_annotation"] = "YES"
     name = "series" if number is None else f"series {number}"
     return Study(pixels, affine, is_hu, name, whole and even, tuple(warnings), source)
 

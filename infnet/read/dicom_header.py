@@ -35,7 +35,8 @@ _TAGS = [
     "PatientName", "PatientID", "KVP", "ConvolutionKernel", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber",
     "InstanceNumber", "ContentTime", "TemporalPositionIdentifier", "SpacingBetweenSlices", "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "LossyImageCompression", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "LossyImageCompression", "BurnedInAnnotation", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]
 # fmt: on
 
@@ -110,6 +111,7 @@ def scan(file: File) -> list[Slice]:
         "inverted": shown_as == "MONOCHROME1",
         "projection": "MIP" in image_type or "MINIP" in image_type,
         "lossy": str(get("LossyImageCompression") or "") == "01",
+        "burned_in": str(get("BurnedInAnnotation") or "").strip().upper() == "YES",
     }
     header = Header(
         file, syntax, frames, rows, columns, allocated, stored, signed, _padding(get, signed),

@@ -45,3 +45,15 @@ def test_probability_keeps_its_values(tmp_path):
     values = np.random.default_rng(0).random((3, 5, 4), np.float32)
     image = nibabel.load(write_nifti(tmp_path / "p.nii.gz", values, axial_affine((1.0, 1.0, 1.0))))
     assert np.array_equal(np.asarray(image.dataobj), values.transpose(2, 1, 0))
+
+
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz"])
+@pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES.keys())
+def test_the_file_does_not_depend_on_how_the_volume_lies_in_memory(affine, suffix, tmp_path):
+    values = np.random.default_rng(0).random((3, 5, 4), np.float32)
+    layouts = {"rows": values, "columns": np.asfortranarray(values), "reversed": values[::-1].copy()[::-1]}
+    written = {name: write_nifti(tmp_path / f"{name}.{suffix}", v, affine).read_bytes() for name, v in layouts.items()}
+    whole = np.ascontiguousarray(values.transpose(2, 1, 0)).tobytes(order="F")
+    if suffix == "nii":
+        assert written["rows"][352:] == whole
+    assert written["rows"] == written["columns"] == written["reversed"]

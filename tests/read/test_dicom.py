@@ -360,3 +360,10 @@ def test_lidc_0001_reads_whole_without_its_padding(data):
     assert study.pixels.dtype == np.int16
     assert (study.pixels.min(), study.pixels[0, 0, 0]) == (-1024, -1024)  # a corner lies outside the field of view
     assert study.volumetric
+
+
+@pytest.mark.parametrize(("tag", "kept"), [("YES", "YES"), ("NO", None), (None, None)])
+def test_text_burned_into_the_picture_is_passed_on(tmp_path, tag, kept):
+    tags = {"BurnedInAnnotation": tag} if tag else {}
+    study = infnet.read(save_series(tmp_path, hu_volume(), **tags))
+    assert study.source.get("burned_in_annotation") == kept
