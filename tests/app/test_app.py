@@ -104,7 +104,7 @@ def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTe
 
 
 def test_long_study_waits_for_a_click_and_says_how_long(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "AUTO_RUN_SECONDS", 1)
+    monkeypatch.setattr(state, "AUTO_RUN_SECONDS", 0)
     press(app, "Open the example study")
     assert app.session_state["case"].exams[0].job is None
     assert any("6 slices: about" in m.value for m in app.markdown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 import time
 import zipfile
@@ -58,10 +59,11 @@ def until(true: Callable[[], Any], seconds: float = 20) -> None:
 def files_in(folder: Path) -> list[Path]:
     """What the demo keeps, but for the empty files that Gradio makes for every upload it hands over."""
     found = []
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # just deleted
-            if path.is_file() and path.stat().st_size:
-                found.append(path)
+    for inside, _, names in os.walk(folder):  # a folder that goes meanwhile is left out
+        for name in names:
+            with suppress(FileNotFoundError):  # just deleted
+                if Path(inside, name).stat().st_size:
+                    found.append(Path(inside, name))
     return found
 
 
