@@ -15,9 +15,9 @@ from dataclasses import replace
 from train.checkpoint import load_checkpoint, write_text
 from train.distributed import Place
 from train.loop import fit
-from train.options import configure, run_program, training_parser
+from train.options import run_program
 from train.report import write_log
-from train.supervised import RECIPE, infection_task, paper, parse_mix, split
+from train.supervised import configured, infection_task, mixing_parser
 
 # Rows of the table: partial decoder (PPD), reverse attention (RA), edge attention (EA).
 VARIANTS = {
@@ -30,10 +30,7 @@ VARIANTS = {
 
 
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
-    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
-    train, validation = split(options.data, config, options.validate_on)
-    if options.paper:
-        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    config, train, validation = configured(options)
     rows = []
     for name, (decoder, reverse, edge) in VARIANTS.items():
         parts = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
@@ -48,10 +45,7 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = training_parser(__doc__, ("inf-net",))
-    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
-    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
-    run_program(parser, argv, _train)
+    run_program(mixing_parser(__doc__, ("inf-net",)), argv, _train)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-
 from infnet.errors import InfNetError
 
 
@@ -35,6 +33,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
 
 def save_atomically(state: dict, path: Path) -> None:
+    import torch  # programs that write text only start without it
+
     write_atomically(path, lambda file: torch.save(state, file))
 
 
@@ -44,6 +44,8 @@ def write_text(path: Path, text: str) -> None:
 
 def load_checkpoint(path: Path) -> dict:
     """What `save_atomically` wrote. Raises InfNetError where the file is missing, damaged or not a checkpoint."""
+    import torch
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

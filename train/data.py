@@ -20,10 +20,10 @@ from PIL import Image
 
 from infnet.errors import InfNetError
 from infnet.preprocess import crop, lung_box, resize, window_grey, window_hu
+from train.maps import ENDINGS
 
 STORED = 384  # side of the slices kept in memory
 SURROUND = 0.15  # how much more than the lung box is kept, where there is more, for random crops
-ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
 Grey = NDArray[np.uint8]
 
 # Slices of the 50 labelled ones that show the same patient at nearly the same height (correlation of 48 x 48
@@ -52,15 +52,21 @@ def data_root() -> Path:
     return Path(os.environ.get("INFNET_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 
 
+def in_dataset(root: Path, part: str) -> Path | None:
+    """A folder of COVID-SemiSeg, such as TrainingSet: in `root`, or in Dataset or covid-semiseg/Dataset in it."""
+    bases = (root, root / "Dataset", root / "covid-semiseg" / "Dataset")
+    return next((base / part for base in bases if (base / part).is_dir()), None)
+
+
 def dataset_folder(root: Path) -> Path:
     """The folder with TrainingSet and TestingSet: `root`, or Dataset or covid-semiseg/Dataset in it."""
-    found = [f for f in (root, root / "Dataset", root / "covid-semiseg" / "Dataset") if (f / "TrainingSet").is_dir()]
-    if not found:
+    found = in_dataset(root, "TrainingSet")
+    if found is None:
         raise InfNetError(
             f"{root}: no COVID-SemiSeg data set (a folder Dataset that holds TrainingSet); "
             "give its folder with --data, or set INFNET_DATA"
         )
-    return found[0]
+    return found.parent
 
 
 def training_set(root: Path) -> Path:

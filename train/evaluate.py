@@ -42,7 +42,7 @@ from infnet import weights
 from infnet.errors import InfNetError
 from infnet.metrics import Scores, all_scores, dice
 from infnet.study import CONSOLIDATION, GGO
-from train.data import data_root
+from train.data import data_root, in_dataset
 from train.maps import (
     class_folders,
     files,
@@ -180,10 +180,9 @@ def _truths(paths: dict[str, Path], by_class: bool) -> Truths:
 def find_set(data: Path, task: str, split: str) -> Path:
     """The folder of a task's slices in `data`: the Dataset folder or one that holds it. Raises InfNetError."""
     part = SETS[task, split]
-    for base in (data, data / "Dataset", data / "covid-semiseg" / "Dataset"):
-        if (base / part).is_dir():
-            return base / part
-    raise InfNetError(f"{data}: no {part} in it; give the folder Dataset of COVID-SemiSeg with --data")
+    if (found := in_dataset(data, part)) is None:
+        raise InfNetError(f"{data}: no {part} in it; give the folder Dataset of COVID-SemiSeg with --data")
+    return found
 
 
 def _needs(predictor: Predictor, task: str, channels: tuple[int, ...], classes: int) -> Predictor:

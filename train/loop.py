@@ -146,13 +146,11 @@ def fit(
         write_text(run / "config.json", json.dumps(config.as_dict(), indent=1))
         if task.split:
             write_text(run / "split.json", json.dumps(task.split, indent=1))
-    if not state["precision"]:
+    if not state["precision"] and config.precision == "auto":
         trial = task.batch(0, range(min(config.micro_batch, config.batch)))
-        bf16 = config.precision == "bf16" or (
-            config.precision == "auto"
-            and agreed(faster_precision(network, trial, task.loss, place.device) == "bf16", place) > 0
-        )
-        state["precision"] = "bf16" if bf16 else "fp32"
+        faster = faster_precision(network, trial, task.loss, place.device)
+        state["precision"] = "bf16" if agreed(faster == "bf16", place) else "fp32"
+    state["precision"] = state["precision"] or config.precision
     if place.leads:
         write_text(run / "environment.json", json.dumps(report.environment(place, state["precision"]), indent=1))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
 from infnet.preprocess import WINDOW
+from train.checkpoint import write_text
 
 MANIFEST, SETTINGS = "manifest.csv", "prepare.json"
 LUNGS_AT_LEAST = 1.0  # percent of the slice: below it are the tips of the lungs, of which a box shows little
@@ -53,7 +53,7 @@ def take_up(out: Path, settings: Settings, resume: bool) -> list[Row]:
             raise InfNetError(f"{out}: made with other settings; resume with the same ones, or give another folder")
         return rows
     (out / "Imgs").mkdir(parents=True, exist_ok=True)
-    _replace(out / SETTINGS, json.dumps(asdict(settings), indent=1) + "\n")
+    write_text(out / SETTINGS, json.dumps(asdict(settings), indent=1) + "\n")
     return []
 
 
@@ -62,14 +62,4 @@ def save(out: Path, rows: list[Row]) -> None:
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _replace(out / MANIFEST, text.getvalue())
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write beside `path`, flush to disk, then replace: a kill leaves the old file or the new one, whole."""
-    temporary = path.with_suffix(".part")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_text(out / MANIFEST, text.getvalue())

@@ -153,22 +153,32 @@ def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
         raise InfNetError(f"--mix {text}: give names and shares, such as labelled=0.5,pseudo=0.5") from None
 
 
-def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+def mixing_parser(doc: str | None, networks: Sequence[str]) -> argparse.ArgumentParser:
+    """The options of a program that trains on a mix of sources."""
+    parser = training_parser(doc, networks)
+    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
+    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
+    return parser
+
+
+def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sources]:
+    """Config, training and validation slices that the options of `mixing_parser` ask for."""
     config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
     train, validation = split(options.data, config, options.validate_on)
     if options.paper:
         config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
-    config = for_infection(config)
+    return for_infection(config), train, validation
+
+
+def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+    config, train, validation = configured(options)
     task, _ = infection_task(config, train, validation, place)
     start_from(task.network, options.init)
     fit(task, config, options.out, place, options.resume, deadline)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = training_parser(__doc__, NETWORKS)
-    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
-    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
-    run_program(parser, argv, _train)
+    run_program(mixing_parser(__doc__, NETWORKS), argv, _train)
 
 
 if __name__ == "__main__":
