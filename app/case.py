@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import infnet
 from app.jobs import Job
+from infnet.pipeline import Growing
 
 GRACE = 120.0  # seconds that a case outlives its last browser and its last run
 SWEEP = 15.0  # seconds between two looks
@@ -24,14 +25,15 @@ class Exam:
     """One study of the patient, and what was made from it.
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
-    segmentation; second: that of other networks, by name. flips: probabilities of the mirrored study. reference: a mask
-    to check against, on the study's grid. kept: what pages made from all that.
+    segmentation; growing: what it has found so far; second: that of other networks, by name. flips: probabilities of
+    the mirrored study. reference: a mask to check against, on the study's grid. kept: what pages made from all that.
     """
 
     study: infnet.Study
     label: str
     date: str = "Date 1"
     job: Job | None = None
+    growing: Growing | None = None
     second: dict[str, Job] = field(default_factory=dict)
     flips: Job | None = None
     reference: NDArray[Any] | None = None
@@ -75,7 +77,7 @@ def forget(exam: Exam) -> None:
     for job in exam.jobs:
         job.stop()
         job.result = None
-    exam.job, exam.flips, exam.reference = None, None, None
+    exam.job = exam.growing = exam.flips = exam.reference = None
     exam.second.clear()
     exam.kept.clear()
 

@@ -18,7 +18,7 @@ def page() -> None:
     if found is None:
         return
     exam, reading = found
-    panels.warnings(reading.study, reading.result)
+    panels.warnings(reading, state.findings(exam, "warn"))
     panels.headline(reading.study, reading.statistics, across=4)
     left, right = st.container(key="wide").columns(2, gap="large")
     with left:

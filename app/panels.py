@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import streamlit as st
 
@@ -102,9 +102,9 @@ def trouble(job: Job | None) -> None:
     st.error(units.escaped(job.error), icon=":material/error:")
 
 
-def warnings(study: infnet.Study, found: infnet.Segmentation | None = None) -> None:
-    """What a reader should know about a study and its result."""
-    said = list(dict.fromkeys((*study.warnings, *(found.warnings if found else ()))))
+def warnings(reading: state.Reading, findings: Sequence[str] = ()) -> None:
+    """What a reader should know about a study and its result, after what the input gate found."""
+    said = list(dict.fromkeys((*findings, *reading.study.warnings, *reading.result.warnings)))
     if said:
         st.warning("\n".join(f"- {units.escaped(w)}" for w in said), icon=":material/warning:")
 

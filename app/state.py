@@ -17,8 +17,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 import infnet
 from app.case import Case, Exam, Registry, forget
 from app.jobs import Job, Progress
-from infnet import densities, phantom, weights
+from infnet import densities, gate, phantom, weights
 from infnet.export import is_picture
+from infnet.pipeline import Growing
 from infnet.statistics import Statistics, measure
 from infnet.study import NO_MILLIMETRES
 
@@ -176,17 +177,29 @@ def estimate(study: infnet.Study) -> float:
     return pace()["seconds"] * len(study.pixels)
 
 
+def findings(opened: Exam, level: str) -> list[str]:
+    """What the input gate says of a level, "stop" or "warn"."""
+    found = opened.job.result if opened.job is not None and opened.job.state == "done" else None
+    made = opened.once("gate", found is None, lambda: gate.inspect(opened.study, found))
+    return [finding.text for finding in made if finding.level == level]
+
+
 def start(opened: Exam, model: str | None = None) -> Job:
     """Run the networks on a study in a thread; `model`: another infection network than the default one."""
     study, paces = opened.study, pace()
 
+    def watch(growing: Growing) -> None:
+        opened.growing = growing
+
     def work(progress: Progress) -> infnet.Segmentation:
         loaded = engines(model)
         begun = time.perf_counter()
-        result = infnet.segment(study, loaded, progress=progress)
+        result = infnet.segment(study, loaded, progress=progress, watch=watch if model is None else None)
         paces["seconds"] = (time.perf_counter() - begun) / len(study.pixels)
         return result
 
+    if model is None:
+        opened.growing = None
     job = Job(work)
     if model is None:
         opened.job = job
@@ -203,20 +216,27 @@ class Reading:
     study: infnet.Study
     result: infnet.Segmentation
     statistics: Statistics
+    threshold: float
     key: tuple[Any, ...]
 
 
 def reading(opened: Exam | None, model: str | None = None) -> Reading | None:
-    """What was found in a study, as its numbers are read now; None until the networks are done."""
+    """What was found in a study, as its numbers are read now; None until the networks are done.
+
+    Until somebody moves the threshold, each network is read at its own.
+    """
     job = None if opened is None else opened.job if model is None else opened.second.get(model)
     if opened is None or job is None or job.state != "done":
         return None
     result: infnet.Segmentation = job.result
     default = default_threshold(result)
     settings = st.session_state
+    moved = settings.get("threshold")
+    if opened.job is not None and opened.job.result is not None and moved == default_threshold(opened.job.result):
+        moved = None
     key = (
         settings.get("mm") if is_picture(opened.study) else None,
-        settings.get("threshold", default),
+        default if moved is None else moved,
         settings.get("smallest", 0),
         bool(settings.get("show_name")),
     )
@@ -256,4 +276,4 @@ def _read(opened: Exam, result: infnet.Segmentation, key: tuple[Any, ...], defau
         result = replace(result, warnings=tuple(w for w in result.warnings if w != NO_MILLIMETRES))
     if threshold != default or smallest:
         result = reread(study, result, threshold, smallest)
-    return Reading(study, result, measure(study, result), key)
+    return Reading(study, result, measure(study, result), threshold, key)

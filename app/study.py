@@ -7,7 +7,6 @@ import streamlit as st
 import infnet
 from app import downloads, panels, state, units, viewer
 from app.case import Exam
-from infnet import gate
 from infnet.errors import SeveralSeriesError
 from infnet.export import is_picture
 from infnet.read import Series
@@ -26,12 +25,13 @@ def page() -> None:
     reading = state.reading(exam)
     if reading is None:
         _run(exam, stopped)
-        viewer.preview(exam.study)
+        viewer.preview(exam)
         return
     if st.session_state.pop("follow", False):  # the networks have just finished on it
+        viewer.leave_preview(exam.study)
         go_to("viewer")
         st.rerun()
-    panels.warnings(reading.study, reading.result)
+    panels.warnings(reading)
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with left:
         st.subheader("Result", anchor=False)
@@ -129,20 +129,13 @@ def _take(key: str | None) -> None:
 def _begin(study: infnet.Study) -> None:
     """Take a study in, and start at once where that is quick and nothing speaks against it."""
     exam = state.open_study(study)
-    if not _findings(exam, "stop") and state.estimate(exam.study) <= state.AUTO_RUN_SECONDS:
+    if not state.findings(exam, "stop") and state.estimate(exam.study) <= state.AUTO_RUN_SECONDS:
         state.start(exam)
-
-
-def _findings(exam: Exam, level: str) -> list[str]:
-    """What the input gate says of a level, "stop" or "warn"."""
-    found = exam.job.result if exam.job is not None and exam.job.state == "done" else None
-    made = exam.once("gate", found is None, lambda: gate.inspect(exam.study, found))
-    return [finding.text for finding in made if finding.level == level]
 
 
 def _gate(exam: Exam) -> bool:
     """Say what is odd about the input; True where a result would be wrong."""
-    stops, odd = _findings(exam, "stop"), _findings(exam, "warn")
+    stops, odd = state.findings(exam, "stop"), state.findings(exam, "warn")
     if stops:
         st.error("\n".join(f"- {units.escaped(line)}" for line in stops), icon=":material/block:")
     if odd:

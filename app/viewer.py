@@ -16,10 +16,12 @@ from app.state import Reading
 from infnet import densities, overlay, stages
 from infnet.export import is_picture
 from infnet.overlay import DIFFERENCE_COLOURS, upright
+from infnet.pipeline import Growing
 from infnet.study import CLASS_NAMES, CONSOLIDATION, GGO, LOWEST_THRESHOLD
 
 VIEWS = ("Overlay", "Side by side", "Heat map", "Stages", "HU bands")
 ALONE = "The image alone"
+REFRESH = 1.0  # seconds between two looks at what is done
 STAGES = {"S_g": "global map", "S_5": "reverse attention 5", "S_4": "reverse attention 4", "S_3": "the prediction",
           "edge": "edge attention"}  # fmt: skip
 KEYS = {"Axial": "slice", "Coronal": "slice-coronal", "Sagittal": "slice-sagittal"}
@@ -33,24 +35,56 @@ MARKS = {"Ground glass": GGO, "Consolidation": CONSOLIDATION, "Lung borders": No
 def page() -> None:
     found = panels.read()
     if found is not None:
-        panels.warnings(found[1].study, found[1].result)
+        panels.warnings(found[1], state.findings(found[0], "warn"))
         _viewer(found[0])
+    elif (exam := state.exam()) is not None:
+        preview(exam)
 
 
-def preview(study: infnet.Study) -> None:
-    """The slices as they are, to go through while the networks run."""
+def preview(exam: Exam) -> None:
+    """The slices before there is a result; while the networks run, each gets its overlay as soon as it is done."""
+    study, job = exam.study, exam.job
 
-    @st.fragment
+    @st.fragment(run_every=REFRESH if job is not None and job.alive else None)
     def slices() -> None:
-        count = pictures.count(study, "Axial")
-        number = slider(study, count, None)
-        alt = f"Slice {number} of {count}, not segmented yet"
-        picture = pictures.slice_picture(study, number - 1, Look().bare, alt=alt)
+        count, growing = pictures.count(study, "Axial"), exam.growing
+        number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
+        if growing is None or not growing.ready[number - 1]:
+            alt = f"Slice {number} of {count}, not segmented yet"
+            picture = pictures.slice_picture(study, number - 1, Look().bare, alt=alt)
+        else:
+            alt = f"Slice {number} of {count}, with overlay"
+            picture = pictures.slice_picture(study, number - 1, Look(), growing.result, alt)
         widgets.show_slice(picture, number, count, "picture", go)
+        if growing is not None:
+            panels.lesion_legend()
 
     left, _ = st.container(key="wide").columns([3, 2], gap="large")
     with left:
         slices()
+
+
+def _loads_so_far(exam: Exam, growing: Growing) -> NDArray[np.int64]:
+    """Lesion pixels (slice, class) of the slices that are done; 0 of the others. Each slice is counted once."""
+    labels = upright(exam.study).apply(growing.result.labels)
+    count = len(labels)
+    counted, loads = exam.once(
+        "loads so far", id(growing), lambda: (np.zeros(count, bool), np.zeros((count, len(CLASS_NAMES)), int))
+    )
+    for place in np.flatnonzero(growing.ready & ~counted):
+        loads[place] = [np.count_nonzero(labels[place] == kind) for kind in CLASS_NAMES]
+        counted[place] = True
+    return loads
+
+
+def leave_preview(study: infnet.Study) -> None:
+    """Let the viewer open at the slice with the most lesion, where nobody has chosen one while the networks ran."""
+    if st.session_state.get(KEYS["Axial"]) == _middle(pictures.count(study, "Axial")):
+        del st.session_state[KEYS["Axial"]]
+
+
+def _middle(count: int) -> int:
+    return (count + 1) // 2
 
 
 def go(number: int, plane: str = "Axial") -> None:
@@ -138,7 +172,8 @@ def _beside(
         st.button(f"Run {chosen}", type="primary", icon=":material/play_arrow:", on_click=state.start,
                   args=(exam, chosen), help=f"About {units.duration(state.estimate(exam.study))}.")  # fmt: skip
         return None
-    st.caption(f"{units.amount(second.statistics.total.lesion)}, {units.percent(second.statistics.total.lesion)}")
+    lesion = second.statistics.total.lesion
+    st.caption(f"{units.amount(lesion)}, {units.percent(lesion)}, from probability {second.threshold:.2f}")
     alt = pictures.alternative(f"{position}, {chosen}", look, second.statistics, table_row(reading.study, at, plane))
     return pictures.slice_picture(second.study, at, look, second.result, alt, plane)
 
@@ -199,7 +234,7 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
         return 1
     key = KEYS[plane]
     found = loads is not None and bool(loads.any())
-    worst = int(loads.sum(1).argmax()) + 1 if loads is not None and found else (count + 1) // 2
+    worst = int(loads.sum(1).argmax()) + 1 if loads is not None and found else _middle(count)
     st.session_state[key] = min(int(st.session_state.get(key, worst)), count)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(gap="small"):

@@ -32,6 +32,15 @@ CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # that the network of eac
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, eq=False)
+class Growing:
+    """A result on its way. result: its arrays fill slice by slice. ready: bool, for each upright slice whether it is
+    final."""
+
+    result: Segmentation
+    ready: NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Model:
     """An engine and what it runs."""
@@ -119,11 +128,18 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
     return np.stack(greys), ("The grey values were taken as a lung window as they are.",)
 
 
-def segment(study: Study, engines: Engines | None = None, *, progress: Progress | None = None) -> Segmentation:
+def segment(
+    study: Study,
+    engines: Engines | None = None,
+    *,
+    progress: Progress | None = None,
+    watch: Callable[[Growing], None] | None = None,
+) -> Segmentation:
     """Find the lungs, the infection in them, and its classes; all on the grid of `study`.
 
     `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `progress(done, total)`
-    is called after every batch of slices. Touches no file. Raises InfNetError where weights are missing or damaged.
+    is called after every batch of slices. `watch` is called once, when the lungs are known, with the result that then
+    fills. Touches no file. Raises InfNetError where weights are missing or damaged.
     """
     engines = engines or load_engines()
     orientation = Orientation.of(study.affine)
@@ -139,6 +155,17 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
     boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}
     report(2 * count - len(boxes))
     found = _Maps.of(study)
+    ready = np.ones(count, bool)
+    ready[list(boxes)] = False
+    result = Segmentation(
+        labels=orientation.undo(found.labels),
+        probability=orientation.undo(found.probability),
+        lungs=np.ascontiguousarray(orientation.undo(sides)),
+        warnings=(*study.warnings, *warnings, *_doubts(study, orientation, sides)),
+        consolidation=orientation.undo(found.consolidation),
+    )
+    if watch:
+        watch(Growing(result, ready))
 
     def work(part: Sequence[int]) -> int:
         where = [(i, boxes[i]) for i in part]
@@ -154,6 +181,7 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
             share = np.rint(255 * resize(square, box.shape)) * (probability >= LOWEST_THRESHOLD)
             crop(found.consolidation[i], box)[:] = share
             crop(found.labels[i], box)[:] = label(probability, share.astype(np.uint8), engines.threshold)
+        ready[list(part)] = True
         return len(part)
 
     engine = engines.infection.engine
@@ -162,15 +190,8 @@ def segment(study: Study, engines: Engines | None = None, *, progress: Progress 
         done += finished
         report(done)
 
-    warnings = (*warnings, *_doubts(study, orientation, sides), *_notes(engines))
-    return Segmentation(
-        labels=orientation.undo(found.labels),
-        probability=orientation.undo(found.probability),
-        lungs=np.ascontiguousarray(orientation.undo(sides)),
-        warnings=(*study.warnings, *warnings),
-        provenance=_provenance(engines),
-        consolidation=orientation.undo(found.consolidation),
-    )
+    # Asked at the end: an engine may have had to change on the way.
+    return replace(result, warnings=(*result.warnings, *_notes(engines)), provenance=_provenance(engines))
 
 
 @dataclass(frozen=True)

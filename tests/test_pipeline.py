@@ -7,6 +7,7 @@ import pytest
 
 from infnet.errors import InfNetError
 from infnet.pipeline import load_engines, segment
+from infnet.preprocess import Orientation
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Study, axial_affine
 from tests.fakes import fake_engines
 
@@ -146,3 +147,27 @@ def test_a_study_stored_in_sagittal_slices_says_what_its_table_counts():
 def test_only_a_network_that_finds_infection_can_be_chosen():
     with pytest.raises(InfNetError, match="fcn8s: does not find infection; choose one of semi-inf-net-plus"):
         load_engines("fcn8s")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_watcher_sees_each_slice_final_as_soon_as_it_is_ready(turned):
+    study, _ = chest()
+    if turned:  # stored from the head to the feet
+        study = Study(study.pixels[::-1].copy(), axial_affine((-5.0, 1.0, 1.0)), name="boxes")
+    whole = segment(study, fake_engines())
+    seen, ready_slices = [], []
+
+    def look(done, total):
+        for growing in seen:
+            up = Orientation.of(study.affine).apply
+            ready = growing.ready.copy()
+            ready_slices.append(int(ready.sum()))
+            for name in ("labels", "probability", "lungs", "consolidation"):
+                got, final = up(getattr(growing.result, name)), up(getattr(whole, name))
+                assert np.array_equal(got[ready], final[ready]), name
+
+    result = segment(study, fake_engines(), progress=look, watch=seen.append)
+    (growing,) = seen
+    assert ready_slices == [2, 3, 4, 5, 6], "one more each time; the slice without lung is ready at once"
+    assert growing.ready.all()
+    assert np.array_equal(growing.result.labels, result.labels)

@@ -11,7 +11,8 @@ from infnet.networks.infnet import InfNetOutput
 
 def boundary_weight(truth: Tensor) -> Tensor:
     """1 + 5 |avgpool31(G) - G|: up to 6 at the boundary of G, 1 away from it. (N, 1, H, W)."""
-    return 1 + 5 * (F.avg_pool2d(truth, 31, stride=1, padding=15) - truth).abs()
+    down = F.avg_pool2d(truth, (31, 1), stride=1, padding=(15, 0))  # first down, then across: 62 terms in place of 961
+    return 1 + 5 * (F.avg_pool2d(down, (1, 31), stride=1, padding=(0, 15)) - truth).abs()
 
 
 def segmentation_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "micro_batch": (int, "slices that pass the network at once; fewer need less memory"),
     "steps": (int, "length of the training"),
     "learning_rate": (float, ""),
+    "schedule": (str, "cosine, step or constant"),
     "weight_decay": (float, ""),
     "warmup": (int, "steps of rising learning rate"),
     "ema": (float, "decay of the averaged weights; 0 for none"),

@@ -1,7 +1,7 @@
 """The app with engines that read the answer off the grey values: quick, and no weights. The browser tests serve it.
 
 Its log gets a line for each run of the infection network. While the file that INFNET_TEST_HOLD names exists, that
-network waits.
+network waits, after as many runs as the file says.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,14 +23,20 @@ from app import state  # noqa: E402
 from tests.app import examples  # noqa: E402
 from tests.fakes import FakeEngine, fake_engines  # noqa: E402
 
+HOLD = Path(os.environ.get("INFNET_TEST_HOLD", "/nonexistent"))
+
 
 class Watched(FakeEngine):
     """Says in the log that it runs, and waits while it is told to."""
 
+    runs = 0
+
     def __call__(self, batch):
         print("the infection network runs", flush=True)
-        while Path(os.environ.get("INFNET_TEST_HOLD", "/nonexistent")).exists():
-            time.sleep(0.05)
+        self.runs = self.runs + 1 if HOLD.exists() else 0
+        with suppress(FileNotFoundError):
+            while self.runs > int(HOLD.read_text() or 0):
+                time.sleep(0.05)
         return super().__call__(batch)
 
 

@@ -137,11 +137,11 @@ class Gate:
         self.begun, self.opened = threading.Event(), threading.Event()
         self._segment = infnet.segment
 
-    def __call__(self, study, engines, *, progress):  # type: ignore[no-untyped-def]
+    def __call__(self, study, engines, *, progress, watch):  # type: ignore[no-untyped-def]
         self.runs += 1
         self.begun.set()
         assert self.opened.wait(60)
-        return self._segment(study, engines, progress=progress)
+        return self._segment(study, engines, progress=progress, watch=watch)
 
 
 @pytest.fixture

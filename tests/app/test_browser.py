@@ -278,6 +278,21 @@ def test_reload_during_a_run_keeps_it_and_other_people_never_see_it(visit: Any, 
     me.expect(me.page).not_to_have_url(re.compile("case="))
 
 
+def test_slices_appear_as_they_are_done(visit: Any, server: Server) -> None:
+    server.hold.write_text("2")
+    me = visit()
+    me.click("Open the example study")
+    me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_be_visible()
+    slider = me.page.get_by_role("slider", name="Slice, from the feet to the head")
+    slider.press("Home")
+    me.picture("Slice 1 of 6, with overlay")
+    slider.press("End")
+    me.picture("Slice 6 of 6, not segmented yet")
+    server.hold.unlink()
+    me.picture(re.compile("^Slice 6 of 6, with overlay: "))
+    me.expect(me.metric("Lesion volume")).to_have_count(1)
+
+
 def batches() -> int:
     """How often one run of the example calls the infection network."""
     engines = fake_engines()

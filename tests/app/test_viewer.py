@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
+from app import state, units
+from infnet import gate
 from infnet.overlay import display
-from infnet.pipeline import segment
+from infnet.pipeline import Engines, segment
 from infnet.study import CLASS_NAMES
-from tests.app.apptest import choose, example, expected, finish, metrics, picture, press, slices, unpacked
+from tests.app.apptest import choose, example, expected, finish, go, metrics, picture, press, slices, unpacked
 from tests.app.examples import small
 from tests.fakes import fake_engines
 
@@ -158,3 +163,91 @@ def test_second_network_beside_the_first(app: AppTest) -> None:
     alts = [head["alt"] for head, _ in slices(app)]
     assert len(alts) == 2
     assert model in alts[0]
+
+
+def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines, go_on, reached = fake_engines(), threading.Event(), threading.Event()
+    function, calls = engines.infection.engine.function, []
+
+    def hold(batch: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        if len(calls) == 4:
+            reached.set()
+            assert go_on.wait(60)
+        return function(batch)
+
+    engines.infection.engine.function = hold
+    monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: engines)
+    press(app, "Open the example study")
+    try:
+        assert reached.wait(60)
+        (exam,) = app.session_state["case"].exams
+        done = np.flatnonzero(exam.growing.ready & exam.growing.result.lungs.any((1, 2)))
+        assert len(done) == 3
+        for page in ("Study", "Viewer"):
+            go(app, page)
+            app.slider(key="slice").set_value(int(done[1]) + 1).run()
+            ((head, data),) = slices(app)
+            assert head["alt"] == f"Slice {done[1] + 1} of 6, with overlay"
+            assert (unpacked((head, data))[2] % 3).any(), "no lesion on it"
+            assert not app.metric, "no number before all slices are done"
+            waiting = int(np.flatnonzero(~exam.growing.ready)[-1])
+            app.slider(key="slice").set_value(waiting + 1).run()
+            assert picture(app) == f"Slice {waiting + 1} of 6, not segmented yet"
+    finally:
+        go_on.set()
+    finish(app)
+    go(app, "Viewer")
+    assert metrics(app)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+
+
+def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upper = replace(small(), pixels=small().pixels[2:])  # most lesion lies in the middle of the whole phantom
+    worst = int(np.argmax([s.total.lesion.lesion_pixels for s in expected(upper).slices])) + 1
+    assert worst != 2
+    monkeypatch.setattr(state, "example", lambda: upper)
+    for chosen in (None, 4):
+        go_on = threading.Event()
+        engines = fake_engines()
+        function = engines.lungs.engine.function
+        engines.lungs.engine.function = lambda batch, f=function, g=go_on: f(batch) if g.wait(60) else None
+        monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None, made=engines: made)
+        st.cache_resource.clear()
+        press(app, "Open the example study")
+        assert picture(app) == "Slice 2 of 4, not segmented yet"
+        if chosen:
+            app.slider(key="slice").set_value(chosen).run()
+        go_on.set()
+        finish(app)
+        assert picture(app).startswith(f"Slice {chosen or worst} of 4, with overlay")
+        go(press(app, "Close study"), "Study")
+
+
+def test_second_network_is_read_at_its_own_threshold_until_somebody_moves_it(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(infection: str | None = None, device: str | None = None) -> Engines:
+        return fake_engines() if infection is None else fake_engines().with_threshold(0.95)  # they answer 0.9
+
+    monkeypatch.setattr(infnet, "load_engines", load)
+    choose(example(app), "View", "Side by side")
+    beside = app.selectbox(key="beside")
+    model = beside.options[-1]
+    beside.set_value(model).run()
+    finish(press(app, f"Run {model}"))
+    found = [each.value for each in app.caption]
+    assert any(said.startswith("0.0 ml, 0.0 %, from probability 0.95") for said in found), found
+    assert metrics(app)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+    app.slider(key="threshold").set_value(0.6).run()
+    assert any("from probability 0.60" in each.value for each in app.caption)
+    assert not any(each.value.startswith("0.0 ml") for each in app.caption)
+
+
+def test_what_the_gate_finds_stands_beside_the_pictures_too(viewer: AppTest) -> None:
+    found = [finding.text for finding in gate.inspect(small(), segment(small(), fake_engines()))]
+    assert found
+    said = " ".join(each.value for each in viewer.warning)
+    for text in found:
+        assert units.escaped(text) in said
