@@ -97,6 +97,7 @@ def _viewer(exam: Exam) -> None:
     """Slice with overlay, its controls and its numbers. Sends one slice, two side by side."""
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with right:
+        found = st.container()
         _thresholds(exam)
     reading = state.reading(exam)
     assert reading is not None
@@ -106,12 +107,16 @@ def _viewer(exam: Exam) -> None:
         loads = loads_of(exam, reading, plane)
         count = len(loads)
         number = slider(study, count, loads, plane)
-        frame = st.container()
-        look = _look(study, view)
-        with frame:
-            picture = _show(exam, reading, plane, view, number, count, look)
     with right:
-        _numbers(reading, plane, number, count, picture)
+        look = _look(study)
+        slice_numbers = st.container()
+    with left:
+        picture = _show(exam, reading, plane, view, number, count, look)
+        _legend(view)
+    with found:
+        _whole_study(reading)
+    with slice_numbers:
+        _this_slice(reading, plane, number, count, picture)
 
 
 def _show(
@@ -203,13 +208,17 @@ def _stages(exam: Exam, reading: Reading, number: int) -> None:
                 widgets.show_slice(picture, number, 1, f"stage-{stage}", go, tall="28vh")
 
 
-def _numbers(reading: Reading, plane: str, number: int, count: int, picture: SlicePicture) -> None:
-    """What the study and the slice on screen hold, and the slice to save."""
+def _whole_study(reading: Reading) -> None:
+    """The two numbers that follow the thresholds."""
     total = reading.statistics.total.lesion
     first, second = st.columns(2)
     first.metric(f"Lesion {'volume' if total.lesion_ml is not None else 'area'}", units.amount(total), border=True)
     second.metric("Involvement", units.percent(total), border=True,
                   help="Lesion in % of all lung, diseased lung included.")  # fmt: skip
+
+
+def _this_slice(reading: Reading, plane: str, number: int, count: int, picture: SlicePicture) -> None:
+    """What the slice on screen holds, and the slice to save."""
     row = table_row(reading.study, number - 1, plane)
     if count > 1 and row is not None:
         st.markdown(f"**Slice {number} of {count}** &nbsp; :gray[slice {row} in statistics.csv]")
@@ -275,27 +284,31 @@ def _thresholds(exam: Exam) -> None:
                   help="Lesions that are smaller in a slice are left out everywhere.")  # fmt: skip
 
 
-def _look(study: infnet.Study, view: str) -> Look:
-    """Overlay and window settings, and what the colours mean."""
+def _legend(view: str) -> None:
+    """What the colours mean."""
     if view in ("Heat map", "Stages"):
         panels.heat_legend()
     elif view == "HU bands":
         panels.legend((text, DIFFERENCE_COLOURS[code]) for code, text in ODDS.items())
     else:
         panels.lesion_legend()
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        on = st.toggle("Overlay", key=state.setting("overlay", True))
+
+
+def _look(study: infnet.Study) -> Look:
+    """Overlay and window settings."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            on = st.toggle("Overlay", key=state.setting("overlay", True))
+            style = st.segmented_control("Lesions as", ["Fill", "Outline"], key=state.setting("style", "Fill"),
+                                         required=True, label_visibility="collapsed", disabled=not on)  # fmt: skip
         marks = st.pills("Marks", list(MARKS), selection_mode="multi", key=state.setting("marks", list(MARKS)),
                          disabled=not on, label_visibility="collapsed")  # fmt: skip
-        style = st.segmented_control("Lesions as", ["Fill", "Outline"], key=state.setting("style", "Fill"),
-                                     required=True, label_visibility="collapsed", disabled=not on)  # fmt: skip
+        opacity = st.slider("Opacity", 0, 100, step=5, format="%d %%", disabled=not on,
+                            key=state.setting("opacity", 45)) / 100  # fmt: skip
         window = "Lung"
         if study.is_hu:
             window = st.segmented_control("Window", [*WINDOWS, "Manual"], key=state.setting("window", "Lung"),
-                                          required=True, label_visibility="collapsed")  # fmt: skip
-    with st.container(horizontal=True, gap="medium"):
-        opacity = st.slider("Opacity", 0, 100, step=5, format="%d %%", disabled=not on,
-                            key=state.setting("opacity", 45)) / 100  # fmt: skip
+                                          required=True)  # fmt: skip
         if window == "Manual":
             low, high = st.slider("Window, HU shown black and white", -1400, 1000, step=10,
                                   key=state.setting("manual", (-1350, 150)))  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import build
 from train.checkpoint import load_checkpoint
@@ -55,7 +56,7 @@ def training_parser(
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--minutes", type=float, default=math.inf, help="pause after so long, to go on with --resume")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ...; the GPU by default, where there is one")
-    parser.add_argument("--init", type=Path, help="start from the network of this checkpoint")
+    parser.add_argument("--init", help="start from the network of this checkpoint, or of this model of the registry")
     parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
     parser.add_argument("--precision", choices=CHOICES["precision"], help="auto: bf16 where it is faster")
     if networks:
@@ -112,13 +113,16 @@ def build_network(config: TrainConfig) -> nn.Module:
         raise InfNetError(f"--options {json.dumps(dict(config.options))}: {config.network}: {reason}") from error
 
 
-def start_from(network: nn.Module, checkpoint: Path | None) -> None:
-    """Load the averaged network of a checkpoint, where one is given."""
-    if checkpoint is None:
+def start_from(network: nn.Module, source: str | None) -> None:
+    """Load the averaged network of a checkpoint, or a model of the registry by its name, where one is given."""
+    if source is None:
         return
-    state = load_checkpoint(checkpoint)
     try:
-        network.load_state_dict(state.get("average") or state["network"])
+        if source in weights.registry():
+            network.load_state_dict(weights.load(source)[0].state_dict())
+        else:
+            state = load_checkpoint(Path(source))
+            network.load_state_dict(state.get("average") or state["network"])
     except (KeyError, RuntimeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise InfNetError(f"{checkpoint}: does not fit this network ({reason}); choose another --init") from error
+        raise InfNetError(f"{source}: does not fit this network ({reason}); choose another --init") from error

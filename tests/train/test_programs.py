@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from infnet import weights
 from tests.train.making import save, semiseg
 from tests.train.test_loop import free_port
 from train import ablation, lungs, multiclass, semi, supervised
@@ -164,6 +165,16 @@ def test_lungs_learn(data_sets, tmp_path):
     assert rows(tmp_path)[-1]["mean"] > 0.9
 
 
+def test_lungs_start_from_the_shipped_network(data_sets, tmp_path):
+    steps = ["--steps", "1", "--size", "64", "--batch", "2", "--ema", "0", "--learning-rate", "1e-9"]
+    lungs.main(["--data", str(data_sets), "--out", str(tmp_path / "run"), "--init", "lung-unet", *steps])
+    kernel = "decoder.blocks.0.conv1.0.weight"
+    shipped = weights.load("lung-unet")[0].state_dict()[kernel]
+    found = load_checkpoint(tmp_path / "run" / "last.pt")["network"][kernel]
+    assert torch.allclose(found, shipped, atol=1e-6)
+    assert shipped.abs().max() > 1e-3
+
+
 def test_ablation_fills_the_table(dataset, tmp_path):
     common = ["--data", str(dataset), "--out", str(tmp_path), "--size", "96", *QUICK, "--validate-every", "60"]
     ablation.main([*common, "--options", '{"backbone": "resnet18d"}', "--steps", "60"])
@@ -213,6 +224,7 @@ def test_semi_on_two_processes(dataset, tmp_path):
         (supervised, ["--mix", "labelled"], "--mix labelled: give names and shares"),
         (supervised, ["--mix", "nowhere=1"], "nowhere/images: no such folder"),
         (supervised, ["--init", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
+        (supervised, ["--init", "lung-unet"], "lung-unet: does not fit this network"),
         (supervised, ["--options", '{"depth": 3}'], "inf-net: InfNet.__init__() got an unexpected keyword"),
     ],
 )
