@@ -53,7 +53,9 @@ def lesions(study: Study, result: Segmentation) -> tuple[Lesion, ...]:
         return ()
     box = tuple(slice(c, c + n) for c, n in zip(corner, numbered.shape, strict=True))
     volumes = [v[box] for v in (result.labels, result.lungs, study.pixels)]
-    order = np.argsort(-np.bincount(numbered.ravel(), minlength=count + 1)[1:], kind="stable") + 1
+    # Slice by slice: counting takes numbers of 64 bits.
+    sizes = sum((np.bincount(plane.ravel(), minlength=count + 1) for plane in numbered), np.zeros(count + 1, np.int64))
+    order = np.argsort(-sizes[1:], kind="stable") + 1
     places = ndimage.find_objects(numbered)
     found = []
     for place, code in enumerate(order.tolist(), start=1):

@@ -150,7 +150,8 @@ def segment(
         if progress:
             progress(done, 2 * count)
 
-    sides = find_lungs(study, grey, engines.lungs, report)
+    stored = np.ascontiguousarray(orientation.undo(find_lungs(study, grey, engines.lungs, report)))
+    sides = orientation.apply(stored)
     smallest = int(SMALLEST_BOX * min(shape))
     boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}
     report(2 * count - len(boxes))
@@ -160,7 +161,7 @@ def segment(
     result = Segmentation(
         labels=orientation.undo(found.labels),
         probability=orientation.undo(found.probability),
-        lungs=np.ascontiguousarray(orientation.undo(sides)),
+        lungs=stored,
         warnings=(*study.warnings, *warnings, *_doubts(study, orientation, sides)),
         consolidation=orientation.undo(found.consolidation),
     )

@@ -216,7 +216,7 @@ def region_of(
 
 def number_lesions(
     labels: NDArray[np.uint8], volumetric: bool
-) -> tuple[NDArray[np.int32], tuple[int, int, int], int]:
+) -> tuple[NDArray[np.integer], tuple[int, int, int], int]:
     """Number the connected lesions, both classes together: through the slices (26 neighbours) where `volumetric`, else
     within each slice (8 neighbours).
 
@@ -225,11 +225,15 @@ def number_lesions(
     """
     boxes = [box for box in find_objects(labels) if box is not None]  # of each class
     if not boxes:
-        return np.zeros((0, 0, 0), np.int32), (0, 0, 0), 0
+        return np.zeros((0, 0, 0), np.uint16), (0, 0, 0), 0
     box = tuple(slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in zip(*boxes, strict=True))
     joined = np.ones((3, 3, 3), int)
     if not volumetric:
         joined[0] = joined[2] = 0
-    numbered, count = label(labels[box], joined)
+    numbered = np.empty(labels[box].shape, np.uint16)
+    try:
+        count = label(labels[box], joined, output=numbered)
+    except RuntimeError:  # more than 65535 lesions
+        numbered, count = label(labels[box], joined)
     slices, rows, columns = (int(part.start) for part in box)
     return numbered, (slices, rows, columns), int(count)

@@ -122,6 +122,15 @@ def test_lesions_are_numbered_in_the_box_of_both_classes(codes):
     assert np.count_nonzero(numbered) == 2
 
 
+@pytest.mark.parametrize("side", [400, 600])
+def test_lesions_may_be_more_than_a_short_number_holds(side):
+    labels = np.zeros((1, side, side), np.uint8)
+    labels[0, ::2, ::2] = GGO  # none touches another
+    numbered, _, count = number_lesions(labels, volumetric=False)
+    assert count == (side // 2) ** 2 == numbered.max()
+    assert len(np.unique(numbered)) == count + 1
+
+
 def test_a_picture_has_pixels_and_shares_but_no_millimetres_and_no_hu():
     study, result = tiny()
     picture = Study(study.pixels.clip(0, 255).astype(np.uint8), None, is_hu=False)
