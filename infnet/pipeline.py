@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from infnet import __version__, lungs, weights
 from infnet.concurrency import cores, each, portions
 from infnet.engine import Choice, Engine, batch_of, choose, open_engine, parallel_of
-from infnet.errors import InfNetError, WeightsError
+from infnet.errors import GeometryError, InfNetError, WeightsError
 from infnet.preprocess import (
     WINDOW,
     Box,
@@ -132,15 +132,20 @@ def segment(
     study: Study,
     engines: Engines | None = None,
     *,
+    known_lungs: NDArray[np.uint8] | None = None,
     progress: Progress | None = None,
     watch: Callable[[Growing], None] | None = None,
 ) -> Segmentation:
     """Find the lungs, the infection in them, and its classes; all on the grid of `study`.
 
-    `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `progress(done, total)`
-    is called after every batch of slices. `watch` is called once, when the lungs are known, with the result that then
-    fills. Touches no file. Raises InfNetError where weights are missing or damaged.
+    `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `known_lungs`: a lung mask
+    from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung network's.
+    `progress(done, total)` is called after every batch of slices. `watch` is called once, when the lungs are known,
+    with the result that then fills. Touches no file. Raises InfNetError where weights are missing or damaged, and
+    GeometryError where `known_lungs` has another shape.
     """
+    if known_lungs is not None and known_lungs.shape != study.pixels.shape:
+        raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
     engines = engines or load_engines()
     orientation = Orientation.of(study.affine)
     grey, warnings = grey_slices(study)
@@ -150,7 +155,9 @@ def segment(
         if progress:
             progress(done, 2 * count)
 
-    stored = np.ascontiguousarray(orientation.undo(find_lungs(study, grey, engines.lungs, report)))
+    stored = known_lungs
+    if stored is None:
+        stored = np.ascontiguousarray(orientation.undo(find_lungs(study, grey, engines.lungs, report)))
     sides = orientation.apply(stored)
     smallest = int(SMALLEST_BOX * min(shape))
     boxes = {i: box for i in range(count) if (box := lung_box(sides[i], smallest=smallest)) is not None}

@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from infnet.errors import InfNetError
+from infnet.errors import GeometryError, InfNetError
 from infnet.pipeline import load_engines, segment
 from infnet.preprocess import Orientation
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Study, axial_affine
@@ -171,3 +171,16 @@ def test_watcher_sees_each_slice_final_as_soon_as_it_is_ready(turned):
     assert ready_slices == [2, 3, 4, 5, 6], "one more each time; the slice without lung is ready at once"
     assert growing.ready.all()
     assert np.array_equal(growing.result.labels, result.labels)
+
+
+def test_lungs_from_elsewhere_take_the_place_of_the_network():
+    study, truth = chest()
+    only_right = np.where(segment(study, fake_engines()).lungs == RIGHT, RIGHT, 0).astype(np.uint8)
+    engines = fake_engines()
+    result = segment(study, engines, known_lungs=only_right)
+    assert engines.lungs.engine.slices == 0
+    assert result.lungs is only_right
+    assert result.labels[truth == GGO].any()
+    assert not result.labels[truth == CONSOLIDATION].any()
+    with pytest.raises(GeometryError, match=r"lungs .* do not fit"):
+        segment(study, engines, known_lungs=only_right[1:])

@@ -1,7 +1,9 @@
 """Measure shipped or freshly trained networks on what was held out: `python -m train.validate --fold 0 --json FILE`.
 
 Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
-`infnet.segment` with its own lungs, crop and undo, as a user's picture would go.
+`infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once more with the true lungs,
+to see what the lung network costs. Of both patients also the calibration inside the lungs and the pooled Dice by
+threshold. Without infection: LIDC-IDRI-0001, the area that is marked on its slices.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +26,9 @@ from infnet.metrics import dice, paper_scores
 from infnet.networks import build
 from infnet.pipeline import Engines, load_engines, segment
 from infnet.preprocess import normalise, resize, window_grey
+from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study
+from train.calibration import by_threshold, false_positives, reliability
 from train.checkpoint import load_checkpoint
 from train.data import coronacases, data_root, held_out, labelled, training_set
 from train.maps import files, load_classes, load_slice, load_truth
@@ -33,15 +38,20 @@ def summarise(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: f
     """Mean Dice, sensitivity and specificity by the paper's definition, and plain Dice at the threshold."""
     paper = np.array([paper_scores(m, t) for m, t in zip(maps, truths, strict=True)])
     plain = [dice(m >= threshold, t) for m, t in zip(maps, truths, strict=True)]
-    both = sum(int(((m >= threshold) & t).sum()) for m, t in zip(maps, truths, strict=True))
-    sizes = sum(int((m >= threshold).sum()) + int(t.sum()) for m, t in zip(maps, truths, strict=True))
     names = ("dice", "sensitivity", "specificity")
     return {
         **{n: round(float(v), 4) for n, v in zip(names, paper.mean(0), strict=True)},
         "dice_at_threshold": round(float(np.mean(plain)), 4),
-        "pooled_dice": round(2 * both / max(sizes, 1), 4),
+        "pooled_dice": pooled(maps, truths, threshold),
         "count": len(maps),
     }
+
+
+def pooled(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: float) -> float:
+    """Dice of all slices taken as one picture."""
+    both = sum(int(((m >= threshold) & t).sum()) for m, t in zip(maps, truths, strict=True))
+    sizes = sum(int((m >= threshold).sum()) + int(t.sum()) for m, t in zip(maps, truths, strict=True))
+    return round(2 * both / max(sizes, 1), 4)
 
 
 def infection_map(engine: Engine, grey: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
@@ -83,11 +93,13 @@ def evaluate_labelled(engines: Engines, root: Path, names: list[str]) -> dict[st
     return {k: summarise(maps[k], truths[k], engines.threshold if k == "infection" else 0.5) for k in maps}
 
 
-def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict[str, dict[str, float]]:
+def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict[str, dict[str, Any]]:
     """Infection and lung scores of coronacases patients, each read as a stack of pictures and segmented whole."""
-    results: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, Any]] = {}
     all_maps: list[NDArray] = []
+    all_true: list[NDArray] = []
     all_truths: list[NDArray[np.bool_]] = []
+    all_lungs: list[NDArray[np.bool_]] = []
     for patient in patients:
         files = sorted((root / "coronacases" / "images").glob(f"{patient}_*"))
 
@@ -96,18 +108,35 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
             return np.stack([np.asarray(Image.open(next(folder.glob(f.stem + ".*"))).convert("L")) > 0 for f in files])
 
         pixels = np.stack([np.asarray(Image.open(f).convert("L")) for f in files])
-        result = segment(Study(pixels, is_hu=False, name=patient), engines)
+        study = Study(pixels, is_hu=False, name=patient)
+        result = segment(study, engines)
         lesions, lungs = masks("lesions"), masks("lungs")
         results[patient] = summarise(list(result.probability), list(lesions), engines.threshold)
         found = result.lungs > 0
+        with_true = segment(study, engines, known_lungs=lungs.astype(np.uint8)).probability
+        results[patient]["pooled_dice_with_true_lungs"] = pooled(list(with_true), list(lesions), engines.threshold)
         results[patient]["lungs_dice"] = round(
             float(np.mean([dice(f, t) for f, t in zip(found, lungs, strict=True)])), 4
         )
         results[patient]["lesion_outside_lungs"] = round(float((lesions & ~found).sum() / max(lesions.sum(), 1)), 4)
         all_maps += list(result.probability)
         all_truths += list(lesions)
+        all_lungs += list(found)
+        all_true += list(with_true)
     results["all"] = summarise(all_maps, all_truths, engines.threshold)
+    results["all"]["pooled_dice_with_true_lungs"] = pooled(all_true, all_truths, engines.threshold)
+    results["all"]["by_threshold"] = by_threshold(all_maps, all_truths)
+    results["all"]["calibration"] = reliability(all_maps, all_truths, all_lungs)
     return results
+
+
+def evaluate_negative(engines: Engines, root: Path) -> dict[str, float] | None:
+    """Marked area of a patient without infection, through the app's own path; None where the data lack one."""
+    folder = root / "dicom" / "lidc-0001"
+    if not folder.is_dir():
+        return None
+    study = read(folder)
+    return false_positives(study, segment(study, engines))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -136,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = {
             "labelled": evaluate_labelled(engines, options.data, names),
             "coronacases": evaluate_patients(engines, options.data, patients),
+            "negative": evaluate_negative(engines, options.data),
             "held_out": {"labelled": names, "coronacases": patients},
         }
         text = json.dumps(found, indent=1)

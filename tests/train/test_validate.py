@@ -64,6 +64,10 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     assert found["labelled"]["infection"]["count"] == len(names) > 0
     assert found["coronacases"].keys() == {patient, "all"}
     assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice"} <= found["coronacases"][patient].keys()
+    whole = found["coronacases"]["all"]
+    assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == found["coronacases"][patient]["pooled_dice"]
+    assert whole["pooled_dice_with_true_lungs"] > 0.5
+    assert found["negative"] is None
     with pytest.raises(SystemExit) as stopped:
         validate.main(["--data", str(data / "nowhere")])
     assert stopped.value.code == 2

@@ -1,0 +1,64 @@
+"""Whether probabilities mean what they say, which threshold is best, and what is marked where nothing is. Arrays in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.study import Segmentation, Study
+
+BINS = 10  # of the reliability diagram
+THRESHOLDS = np.arange(0.2, 0.85, 0.05).round(2)
+
+
+def reliability(
+    maps: Sequence[NDArray[np.float32]], truths: Sequence[NDArray[np.bool_]], where: Sequence[NDArray[np.bool_]]
+) -> dict[str, Any]:
+    """Reliability diagram and expected calibration error of the pixels `where`, all slices together.
+
+    Bins of equal width; of each the mean probability, the share that is infection, and its pixels. The error is the
+    mean distance of the two, weighted by pixels (Guo et al., ICML 2017).
+    """
+    counts, probabilities, hits = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
+    for found, true, inside in zip(maps, truths, where, strict=True):
+        p = found[inside].astype(np.float64)
+        place = np.minimum((p * BINS).astype(int), BINS - 1)
+        counts += np.bincount(place, minlength=BINS)
+        probabilities += np.bincount(place, p, minlength=BINS)
+        hits += np.bincount(place, true[inside], minlength=BINS)
+    filled = counts > 0
+    mean, share = (np.divide(v, counts, out=np.zeros(BINS), where=filled) for v in (probabilities, hits))
+    error = float((np.abs(mean - share) * counts).sum() / max(counts.sum(), 1))
+    rows = zip(mean.round(4).tolist(), share.round(4).tolist(), counts.astype(int).tolist(), strict=True)
+    return {
+        "ece": round(error, 4),
+        "bins": [dict(zip(("probability", "infection", "pixels"), row, strict=True)) for row in rows],
+    }
+
+
+def by_threshold(maps: Sequence[NDArray[np.float32]], truths: Sequence[NDArray[np.bool_]]) -> dict[str, float]:
+    """Pooled Dice at each of THRESHOLDS."""
+    both, found = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
+    for p, true in zip(maps, truths, strict=True):
+        for k, threshold in enumerate(THRESHOLDS):
+            marked = p >= threshold
+            found[k] += np.count_nonzero(marked)
+            both[k] += np.count_nonzero(marked & true)
+    size = sum(int(np.count_nonzero(t)) for t in truths)
+    scores = (2 * both / np.maximum(found + size, 1)).round(4)
+    return {f"{t:.2f}": float(score) for t, score in zip(THRESHOLDS, scores, strict=True)}
+
+
+def false_positives(study: Study, result: Segmentation) -> dict[str, float]:
+    """Marked area in mm2 of the slices that hold lung, of a study without infection."""
+    held = result.lungs.any((1, 2))
+    areas = np.count_nonzero(result.labels, axis=(1, 2))[held] * study.pixel_area_mm2
+    return {
+        "slices": int(held.sum()),
+        "median_mm2": round(float(np.median(areas)), 1),
+        "percentile_95_mm2": round(float(np.percentile(areas, 95)), 1),
+        "largest_mm2": round(float(areas.max()), 1),
+    }
