@@ -53,12 +53,12 @@ def by_threshold(maps: Sequence[NDArray[np.float32]], truths: Sequence[NDArray[n
 
 
 def false_positives(study: Study, result: Segmentation) -> dict[str, float]:
-    """Marked area in mm2 of the slices that hold lung, of a study without infection."""
+    """Marked area of the slices that hold lung, in the square of the study's millimetres: none is infected."""
     held = result.lungs.any((1, 2))
     areas = np.count_nonzero(result.labels, axis=(1, 2))[held] * study.pixel_area_mm2
     return {
         "slices": int(held.sum()),
-        "median_mm2": round(float(np.median(areas)), 1),
-        "percentile_95_mm2": round(float(np.percentile(areas, 95)), 1),
-        "largest_mm2": round(float(areas.max()), 1),
+        "median": round(float(np.median(areas)), 1),
+        "percentile_95": round(float(np.percentile(areas, 95)), 1),
+        "largest": round(float(areas.max()), 1),
     }

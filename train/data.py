@@ -8,11 +8,13 @@ Examples, or lay it out as `folder` reads it.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,9 @@ from train.maps import ENDINGS
 
 STORED = 384  # side of the slices kept in memory
 SURROUND = 0.15  # how much more than the lung box is kept, where there is more, for random crops
+AIR = -1024  # HU; what lies below is padding
 Grey = NDArray[np.uint8]
+Made = TypeVar("Made")
 
 # Slices of the 50 labelled ones that show the same patient at nearly the same height (correlation of 48 x 48
 # thumbnails above 0.86): they must fall on the same side of a split.
@@ -133,7 +137,7 @@ def _classes(mask: NDArray, path: Path) -> Grey:
     return mask.astype(np.uint8)
 
 
-def _each(make: Callable[[Path], Example | None], files: Iterable[Path]) -> list[Example]:
+def _each(make: Callable[[Path], Made | None], files: Iterable[Path]) -> list[Made]:
     """Decoding lets go of the interpreter's lock, so some threads halve the time."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return [example for example in threads.map(make, files) if example is not None]
@@ -295,6 +299,37 @@ def lesion_free(root: Path) -> list[Example]:
     ]
 
 
+def clear(root: Path) -> list[Example]:
+    """The slices of `lungs-hu`, of 45 patients scanned before COVID-19, as slices without infection.
+
+    Each comes twice: windowed from HU as the app does, and by the way that the coronacases slices went (scaled by its
+    own range to 8 bits, JPEG, window guessed), so that no trace of an encoding tells healthy from sick.
+    """
+    lungs_of = _mates(root / "lungs-hu" / "masks", "lung mask")
+
+    def make(path: Path) -> list[Example]:
+        hu = hounsfield(path)
+        inside = lungs_of(path, hu.shape) > 0
+        group, nothing = path.stem.split("_Z")[0], np.zeros(hu.shape, np.uint8)
+        ways = {"hu": window_hu(hu), "jpeg": _windowed(_as_jpeg(hu))}
+        return [_cropped(f"{path.stem}_{way}", group, grey, inside, nothing) for way, grey in ways.items()]
+
+    return [example for pair in _each(make, _files(root / "lungs-hu" / "images")) for example in pair]
+
+
+def hounsfield(path: Path) -> NDArray[np.int16]:
+    """HU of a slice stored as TIFF."""
+    return np.asarray(Image.open(path)).astype(np.int16)
+
+
+def _as_jpeg(hu: NDArray[np.int16]) -> Grey:
+    """A slice scaled by its own range to 8 bits, through JPEG and back."""
+    low, high = max(int(hu.min()), AIR), int(hu.max())
+    held = io.BytesIO()
+    Image.fromarray(window_hu(hu, (low, max(high, low + 1)))).save(held, "JPEG")
+    return np.asarray(Image.open(held))
+
+
 def lungs(root: Path) -> list[Example]:
     """Full-field slices with lung masks (0/255): the coronacases patients, and slices in HU of 45 other patients."""
     corona_files, hu_files = (_files(root / part / "images") for part in ("coronacases", "lungs-hu"))
@@ -305,14 +340,14 @@ def lungs(root: Path) -> list[Example]:
         mask = corona_lungs(path, image.shape) > 0
         return _lung_example(path.stem, path.stem.split("_")[0], _windowed(image), mask)
 
-    def hounsfield(path: Path) -> Example:
-        image = np.asarray(Image.open(path))
+    def in_hu(path: Path) -> Example:
+        image = hounsfield(path)
         mask = hu_lungs(path, image.shape) > 0
         return _lung_example(path.stem, path.stem.split("_Z")[0], window_hu(image), mask)
 
     return [
         *_each(corona, corona_files),
-        *_each(hounsfield, hu_files),
+        *_each(in_hu, hu_files),
     ]
 
 

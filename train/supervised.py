@@ -1,9 +1,10 @@
 """Train a network on infection masks: `python -m train.supervised --out run/inf-net --data Dataset`.
 
 Sources of slices and their shares in a batch are given by --mix: `labelled` (the radiologist's slices), `pseudo` (the
-published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), or the path
-of a folder of your own (see `train.data.folder`). One fold of the labelled slices and of every other labelled source
-is held out, by patient; pseudo-labelled slices of held-out patients are left out too.
+published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), `clear`
+(slices of 45 patients without it), or the path of a folder of your own (see `train.data.folder`). One fold of the
+labelled slices and of every other source but `pseudo` and `healthy` is held out, by patient; pseudo-labelled slices of
+held-out patients are left out too.
 
 --paper: Adam, 100 epochs of the labelled slices, batch 16, each batch at three scales, learning rate 1e-4 and a tenth
 of it after 50 epochs, gradients cut at 0.5, no averaging. The default differs: one scale a step, AdamW with cosine
@@ -30,7 +31,17 @@ from infnet.networks.infnet import InfNetOutput
 from train import report
 from train.batches import Draw, Pool, by_epoch, by_share, generators, to_input
 from train.config import TrainConfig
-from train.data import Example, coronacases, folder, held_out, labelled, lesion_free, pseudo_labelled, split_record
+from train.data import (
+    Example,
+    clear,
+    coronacases,
+    folder,
+    held_out,
+    labelled,
+    lesion_free,
+    pseudo_labelled,
+    split_record,
+)
 from train.distributed import Place
 from train.loop import Batch, Scores, Task, fit, scale_at
 from train.losses import infection_loss
@@ -42,6 +53,7 @@ READERS: dict[str, Callable[[Path], list[Example]]] = {
     "coronacases": coronacases,
     "pseudo": pseudo_labelled,
     "healthy": lesion_free,
+    "clear": clear,
 }
 RECIPE = TrainConfig(steps=2000)
 Sources = dict[str, list[Example]]
@@ -76,6 +88,7 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
             train[name] = examples
         else:
             train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
+    validation.pop("clear", None)  # no Dice without infection; `train.validate` measures what is marked there
     unseen = {e.group for examples in validation.values() for e in examples}
     used = {name: [e for e in train[name] if e.group not in unseen] for name, _ in config.mix}
     return used, {name: examples for name, examples in validation.items() if examples}

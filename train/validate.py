@@ -2,8 +2,8 @@
 
 Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
 `infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once more with the true lungs,
-to see what the lung network costs. Of both patients also the calibration inside the lungs and the pooled Dice by
-threshold. Without infection: LIDC-IDRI-0001, the area that is marked on its slices.
+to see what the lung network costs. Of all patients also the calibration inside the lungs and the pooled Dice by
+threshold. Where there is no infection: the area that is marked, see `evaluate_negatives`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from infnet.networks import build
 from infnet.pipeline import Engines, load_engines, segment
 from infnet.preprocess import normalise, resize, window_grey
 from infnet.read import read
-from infnet.study import CONSOLIDATION, GGO, Study
+from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
 from train.calibration import by_threshold, false_positives, reliability
 from train.checkpoint import load_checkpoint
-from train.data import coronacases, data_root, held_out, labelled, training_set
+from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
 from train.maps import files, load_classes, load_slice, load_truth
 
 
@@ -130,13 +130,20 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
     return results
 
 
-def evaluate_negative(engines: Engines, root: Path) -> dict[str, float] | None:
-    """Marked area of a patient without infection, through the app's own path; None where the data lack one."""
+def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dict[str, float]]:
+    """Marked area where there is no infection, through the app's own path: LIDC-IDRI-0001, and the held-out patients of
+    lungs-hu, one slice each, whose millimetres are not known. Empty where the data lack them."""
+    found = {}
     folder = root / "dicom" / "lidc-0001"
-    if not folder.is_dir():
-        return None
-    study = read(folder)
-    return false_positives(study, segment(study, engines))
+    if folder.is_dir():
+        study = read(folder)
+        found["LIDC-IDRI-0001, mm2"] = false_positives(study, segment(study, engines))
+    if (root / "lungs-hu").is_dir():
+        names = [e.name for e in held_out(clear(root), fold)[1] if e.name.endswith("_hu")]
+        paths = [root / "lungs-hu" / "images" / f"{name.removesuffix('_hu')}.tif" for name in names]
+        slices = Study(np.stack([hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False)
+        found["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -165,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = {
             "labelled": evaluate_labelled(engines, options.data, names),
             "coronacases": evaluate_patients(engines, options.data, patients),
-            "negative": evaluate_negative(engines, options.data),
+            "negative": evaluate_negatives(engines, options.data, options.fold),
             "held_out": {"labelled": names, "coronacases": patients},
         }
         text = json.dumps(found, indent=1)

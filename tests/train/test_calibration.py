@@ -43,4 +43,4 @@ def test_false_positives_count_slices_with_lung_in_square_millimetres():
     lungs[0] = 0
     study = Study(np.zeros(labels.shape, np.int16), axial_affine((5.0, 0.5, 2.0)))
     found = false_positives(study, Segmentation(labels, labels.astype(np.float32), lungs))
-    assert found == {"slices": 3, "median_mm2": 1.0, "percentile_95_mm2": 2.8, "largest_mm2": 3.0}
+    assert found == {"slices": 3, "median": 1.0, "percentile_95": 2.8, "largest": 3.0}

@@ -72,6 +72,25 @@ def test_coronacases_keep_a_margin_and_know_the_lung_box(root):
     assert rows[0] / 64 == pytest.approx((25 - 22 + 0.04 * 56) / height, abs=0.03)
 
 
+def test_slices_without_infection_come_windowed_from_hu_and_by_way_of_a_jpeg(tmp_path):
+    hu = np.full((120, 120), -3000, np.int16)  # padding
+    hu[10:110, 10:110] = 40
+    hu[20:100, 20:100] = -850
+    hu[12:16, 40:60] = 1000
+    write(tmp_path / "lungs-hu/images/ID_0007_Z_0100.tif", hu)
+    write(tmp_path / "lungs-hu/masks/ID_0007_Z_0100.png", ((hu == -850) * 255).astype(np.uint8))
+    plain, jpeg = data.clear(tmp_path)
+    assert [e.name for e in (plain, jpeg)] == ["ID_0007_Z_0100_hu", "ID_0007_Z_0100_jpeg"]
+    for example in (plain, jpeg):
+        assert example.group == "ID_0007"
+        assert not example.mask.any()
+        assert example.box == pytest.approx((1 / 8.67, 1 / 8.67, 7.67 / 8.67, 7.67 / 8.67), abs=0.02)
+    middle = (slice(100, 280), slice(100, 280))
+    assert (plain.image[middle] == 55).all()  # 255 * (-850 + 1150) / 1400
+    # Grey of -1024 to 1000 HU in 8 bits, read back by its two anchors: air is met as -1024 there, and taken for -1000.
+    assert jpeg.image[middle] == pytest.approx(np.full((180, 180), 55.0), abs=6)
+
+
 def test_a_mask_goes_to_its_file_and_back(root):
     """The way from a pseudo label in memory to a file beside the image, and back, with a mask without symmetry."""
     base = data.training_set(root) / "LungInfection-Train" / "Pseudo-label"

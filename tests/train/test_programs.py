@@ -95,10 +95,10 @@ def test_the_mix_and_an_own_folder(data_sets, tmp_path):
         save(tmp_path / "own/images" / f"p{number}_1.png", np.full((64, 64), 60, np.uint8))
         save(tmp_path / "own/masks" / f"p{number}_1.png", np.zeros((64, 64), np.uint8))
     supervised.main(["--data", str(data_sets), "--out", str(tmp_path / "run"), *QUICK, *TINY, "--steps", "2",
-                     "--mix", f"labelled=0.4,pseudo=0.2,coronacases=0.2,{tmp_path / 'own'}=0.2"])  # fmt: skip
+                     "--mix", f"labelled=0.4,pseudo=0.2,coronacases=0.2,clear=0.1,{tmp_path / 'own'}=0.1"])  # fmt: skip
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert {name: len(groups) for name, groups in split["train"].items()} == {
-        "labelled": 8, "pseudo": 3, "coronacases": 4, str(tmp_path / "own"): 4
+        "labelled": 8, "pseudo": 3, "coronacases": 4, "clear": 4, str(tmp_path / "own"): 4
     }  # fmt: skip
     assert set(split["validation"]) == {"labelled", "coronacases", str(tmp_path / "own")}
 

@@ -67,7 +67,7 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     whole = found["coronacases"]["all"]
     assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == found["coronacases"][patient]["pooled_dice"]
     assert whole["pooled_dice_with_true_lungs"] > 0.5
-    assert found["negative"] is None
+    assert found["negative"] == {}
     with pytest.raises(SystemExit) as stopped:
         validate.main(["--data", str(data / "nowhere")])
     assert stopped.value.code == 2
