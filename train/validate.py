@@ -2,7 +2,8 @@
 
 Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
 `infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once more with the true lungs,
-to see what the lung network costs. Of all patients also the calibration inside the lungs and the pooled Dice by
+to see what the lung network costs, and as 8-bit crops to the lungs, to see whether the crop changes the mask. Of all
+patients also the calibration inside the lungs and the pooled Dice by
 threshold. Where there is no infection: the area that is marked, see `evaluate_negatives`.
 """
 
@@ -25,7 +26,7 @@ from infnet.errors import InfNetError
 from infnet.metrics import dice, paper_scores
 from infnet.networks import build
 from infnet.pipeline import Engines, load_engines, segment
-from infnet.preprocess import normalise, resize, window_grey
+from infnet.preprocess import crop, lung_box, normalise, paste, resize, window_grey
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
 from train.calibration import by_threshold, false_positives, reliability
@@ -119,6 +120,10 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
             float(np.mean([dice(f, t) for f, t in zip(found, lungs, strict=True)])), 4
         )
         results[patient]["lesion_outside_lungs"] = round(float((lesions & ~found).sum() / max(lesions.sum(), 1)), 4)
+        crops = [_as_crop(engines, plane, inside) for plane, inside in zip(pixels, lungs, strict=True)]
+        results[patient]["agreement_with_crops"] = pooled(
+            list(result.probability * lungs), [c >= engines.threshold for c in crops], engines.threshold
+        )
         all_maps += list(result.probability)
         all_truths += list(lesions)
         all_lungs += list(found)
@@ -128,6 +133,15 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
     results["all"]["by_threshold"] = by_threshold(all_maps, all_truths)
     results["all"]["calibration"] = reliability(all_maps, all_truths, all_lungs)
     return results
+
+
+def _as_crop(engines: Engines, plane: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Infection map (row, column) of a full-field slice that was cut to its true lungs before anybody saw it."""
+    box = lung_box(lungs, margin=0.0)
+    if box is None:
+        return np.zeros(plane.shape, np.float32)
+    grey = window_grey(np.ascontiguousarray(crop(plane, box)))[0]
+    return paste(infection_map(engines.infection.engine, grey, engines.infection.entry.size), box, plane.shape) * lungs
 
 
 def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dict[str, float]]:

@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 from infnet.metrics import dice, paper_scores
+from infnet.phantom import chest
+from infnet.pipeline import segment
+from infnet.preprocess import window_hu
+from infnet.study import Study
 from tests.fakes import fake_engines
 from tests.train.making import save, semiseg, slice_with_lesion
 from train import validate
@@ -63,7 +67,7 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     names, (patient,) = found["held_out"]["labelled"], found["held_out"]["coronacases"]
     assert found["labelled"]["infection"]["count"] == len(names) > 0
     assert found["coronacases"].keys() == {patient, "all"}
-    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice"} <= found["coronacases"][patient].keys()
+    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice", "agreement_with_crops"} <= found["coronacases"][patient].keys()
     whole = found["coronacases"]["all"]
     assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == found["coronacases"][patient]["pooled_dice"]
     assert whole["pooled_dice_with_true_lungs"] > 0.5
@@ -72,3 +76,14 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
         validate.main(["--data", str(data / "nowhere")])
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_slice_cut_to_its_lungs_gives_the_mask_of_the_whole_slice():
+    made = chest(slices=3, rows=256, columns=256, spacing=(80.0, 1.4, 1.4))
+    grey, lungs = window_hu(made.study.pixels[1]), made.lungs[1] > 0
+    whole = segment(Study(grey[None], is_hu=False), fake_engines(), known_lungs=made.lungs[1:2]).probability[0] > 0.5
+    cut = validate._as_crop(fake_engines(), grey, lungs)
+    assert cut.shape == grey.shape
+    assert not cut[~lungs].any()
+    assert dice(cut > 0.5, whole & lungs) > 0.9
+    assert not validate._as_crop(fake_engines(), grey, np.zeros_like(lungs)).any()
