@@ -67,9 +67,9 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     names, (patient,) = found["held_out"]["labelled"], found["held_out"]["coronacases"]
     assert found["labelled"]["infection"]["count"] == len(names) > 0
     assert found["coronacases"].keys() == {patient, "all"}
-    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice", "agreement_with_crops"} <= found["coronacases"][patient].keys()
-    whole = found["coronacases"]["all"]
-    assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == found["coronacases"][patient]["pooled_dice"]
+    one, whole = found["coronacases"][patient], found["coronacases"]["all"]
+    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice", "agreement_with_crops"} <= one.keys()
+    assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == one["pooled_dice"]
     assert whole["pooled_dice_with_true_lungs"] > 0.5
     assert found["negative"] == {}
     with pytest.raises(SystemExit) as stopped:
