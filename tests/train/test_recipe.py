@@ -1,0 +1,76 @@
+"""Recipes of the shipped weights: every option is one that its program takes, and runs go on where they stand."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+
+import pytest
+
+from train import recipe
+from train.checkpoint import save_atomically
+from train.config import TrainConfig
+
+
+@pytest.mark.parametrize("name", recipe.recipes())
+def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monkeypatch):
+    """The programs are asked to parse them and to make their settings; none trains."""
+    for run in recipe.recipes()[name]["runs"]:
+        program = importlib.import_module(f"train.{run['program']}")
+        given = []
+
+        def take(parser, argv, body, given=given):
+            given.append(parser.parse_args(argv))
+
+        monkeypatch.setattr(program, "run_program", take)
+        program.main([*recipe.arguments(run["options"], tmp_path), "--out", str(tmp_path), "--resume"])
+        (options,) = given
+        config = program.configure(options, program.RECIPE)
+        for key in ("steps", "size", "batch", "learning_rate"):
+            assert getattr(config, key) == run["options"].get(key, getattr(program.RECIPE, key))
+        assert str(tmp_path) in str(options.init) or "{out}" not in str(run["options"])
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """A training program that notes how it was called, and does five steps a call."""
+    calls = []
+
+    def main(argv):
+        calls.append(argv)
+        out = argv[argv.index("--out") + 1]
+        steps = int(argv[argv.index("--steps") + 1])
+        path = recipe.Path(out)
+        path.mkdir(parents=True, exist_ok=True)
+        done = 5 + 5 * sum(1 for each in calls[:-1] if out in each)
+        save_atomically({"step": min(done, steps), "config": TrainConfig(steps=steps).as_dict()}, path / "last.pt")
+
+    made = types.SimpleNamespace(main=main)
+    monkeypatch.setitem(sys.modules, "train.fake", made)
+    return calls
+
+
+RUNS = [{"folder": "a", "program": "fake", "options": {"steps": 5}},
+        {"folder": "b", "program": "fake", "options": {"steps": 10, "init": "{out}/a/last.pt"}}]  # fmt: skip
+
+
+def test_runs_follow_each_other_and_are_not_done_twice(program, tmp_path):
+    assert not recipe.follow(RUNS, tmp_path, None), "the second one paused"
+    assert [call[call.index("--out") + 1] for call in program] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert str(tmp_path / "a" / "last.pt") in program[1]
+    assert recipe.follow(RUNS, tmp_path, tmp_path)
+    assert len(program) == 3
+    assert program[2][program[2].index("--data") + 1] == str(tmp_path)
+    assert recipe.follow(RUNS, tmp_path, None)
+    assert len(program) == 3
+
+
+def test_no_time_is_a_pause(program, tmp_path):
+    assert not recipe.follow(RUNS, tmp_path, None, minutes=0)
+    assert not program
+
+
+def test_list_names_every_recipe(capsys):
+    recipe.main(["--list"])
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == list(recipe.recipes())

@@ -1,0 +1,87 @@
+"""Make shipped weights anew: `python -m train.recipe semi-inf-net-plus --out run`, one command for each network.
+
+A recipe is a row of runs in `train/recipes.toml`, each a training program with its options and a folder of --out.
+Where runs of --out are finished or begun, it goes on from there; --minutes pauses it. `--list` names the recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import math
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from infnet.errors import InfNetError
+from train.checkpoint import load_checkpoint
+
+FILE = Path(__file__).with_name("recipes.toml")
+
+
+def recipes() -> dict[str, dict[str, Any]]:
+    """All recipes by name: `about`, and `runs` of a folder, a program and its options."""
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def arguments(options: dict[str, Any], out: Path) -> list[str]:
+    """Options as they stand on a command line; `{out}` in them is the folder of all runs."""
+    given = []
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        given += [flag] if value is True else [flag, str(value).replace("{out}", str(out))]
+    return given
+
+
+def finished(run: Path) -> bool:
+    """Whether the last checkpoint of a run stands at its last step."""
+    if not (run / "last.pt").exists():
+        return False
+    state = load_checkpoint(run / "last.pt")
+    return bool(state["step"] >= state["config"]["steps"])
+
+
+def follow(runs: Sequence[dict[str, Any]], out: Path, data: Path | None, minutes: float = math.inf) -> bool:
+    """Run them in their order, each from where it stands; False where the time ended before they did."""
+    deadline = time.monotonic() + 60 * minutes
+    for run in runs:
+        folder = out / run["folder"]
+        if finished(folder):
+            continue
+        left = (deadline - time.monotonic()) / 60
+        if left <= 0:
+            return False
+        given = arguments(run.get("options", {}), out)
+        given += ["--data", str(data)] if data else []
+        given += [] if math.isinf(left) else ["--minutes", str(left)]
+        print(f"{folder}: train.{run['program']} {' '.join(given)}", file=sys.stderr, flush=True)
+        importlib.import_module(f"train.{run['program']}").main([*given, "--out", str(folder), "--resume"])
+        if not finished(folder):
+            return False
+    return True
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    known = recipes()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", choices=known, metavar="RECIPE", help=", ".join(known))
+    parser.add_argument("--out", type=Path, default=Path("run"), help="folder of all runs; %(default)s by default")
+    parser.add_argument("--data", type=Path, help="folder of the data sets; INFNET_DATA by default")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="pause after so long")
+    parser.add_argument("--list", action="store_true", help="name the recipes and leave")
+    options = parser.parse_args(argv)
+    if options.list or options.recipe is None:
+        print("\n".join(f"{name}: {recipe['about']}" for name, recipe in known.items()))
+        return
+    try:
+        done = follow(known[options.recipe]["runs"], options.out, options.data, options.minutes)
+    except InfNetError as error:
+        parser.exit(2, f"{error}\n")
+    print(f"{options.recipe}: {'finished' if done else 'paused; the same command goes on'}")
+
+
+if __name__ == "__main__":
+    main()
