@@ -45,9 +45,10 @@ class Exam:
 
     def once(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gave for this `key`; the last one of each name is kept."""
-        if name not in self.kept or self.kept[name][0] != key:
-            self.kept[name] = (key, make())
-        return self.kept[name][1]
+        held = self.kept.get(name)
+        if held is None or held[0] != key:
+            held = self.kept[name] = (key, make())
+        return held[1]
 
 
 class Case:

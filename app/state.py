@@ -27,7 +27,7 @@ AUTO_RUN_SECONDS = 150  # a study that is expected to take longer waits for a cl
 FIRST_GUESS = 0.15  # seconds a slice, until this machine has run one study
 # Settings that belong to one patient's study: they go when it is closed.
 OF_THE_STUDY = ("slice", "slice-coronal", "slice-sagittal", "plane", "view", "beside", "mm", "threshold", "smallest",
-                "show_name", "series", "choice", "error", "follow")  # fmt: skip
+                "show_name", "series", "choice", "error", "follow", "previewed")  # fmt: skip
 # Streamlit drops the value of a widget whose page is left, unless the script sets it again.
 LASTING = (*OF_THE_STUDY[:10], "overlay", "marks", "style", "window", "manual", "opacity")
 
@@ -194,7 +194,11 @@ def start(opened: Exam, model: str | None = None) -> Job:
     def work(progress: Progress) -> infnet.Segmentation:
         loaded = engines(model)
         begun = time.perf_counter()
-        result = infnet.segment(study, loaded, progress=progress, watch=watch if model is None else None)
+        try:
+            result = infnet.segment(study, loaded, progress=progress, watch=watch if model is None else None)
+        except BaseException:  # stopped, closed or failed: half a result is none
+            opened.growing = None
+            raise
         paces["seconds"] = (time.perf_counter() - begun) / len(study.pixels)
         return result
 

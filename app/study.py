@@ -28,7 +28,6 @@ def page() -> None:
         viewer.preview(exam)
         return
     if st.session_state.pop("follow", False):  # the networks have just finished on it
-        viewer.leave_preview(exam.study)
         go_to("viewer")
         st.rerun()
     panels.warnings(reading)

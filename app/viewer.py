@@ -35,6 +35,8 @@ MARKS = {"Ground glass": GGO, "Consolidation": CONSOLIDATION, "Lung borders": No
 def page() -> None:
     found = panels.read()
     if found is not None:
+        if st.session_state.pop("previewed", False):
+            _leave_preview(found[0].study)
         panels.warnings(found[1], state.findings(found[0], "warn"))
         _viewer(found[0])
     elif (exam := state.exam()) is not None:
@@ -44,9 +46,12 @@ def page() -> None:
 def preview(exam: Exam) -> None:
     """The slices before there is a result; while the networks run, each gets its overlay as soon as it is done."""
     study, job = exam.study, exam.job
+    st.session_state.previewed = True
 
     @st.fragment(run_every=REFRESH if job is not None and job.alive else None)
     def slices() -> None:
+        if state.exam() is not exam:  # closed in another tab
+            st.rerun()
         count, growing = pictures.count(study, "Axial"), exam.growing
         number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
         if growing is None or not growing.ready[number - 1]:
@@ -69,7 +74,7 @@ def _loads_so_far(exam: Exam, growing: Growing) -> NDArray[np.int64]:
     labels = upright(exam.study).apply(growing.result.labels)
     count = len(labels)
     counted, loads = exam.once(
-        "loads so far", id(growing), lambda: (np.zeros(count, bool), np.zeros((count, len(CLASS_NAMES)), int))
+        "loads so far", growing, lambda: (np.zeros(count, bool), np.zeros((count, len(CLASS_NAMES)), int))
     )
     for place in np.flatnonzero(growing.ready & ~counted):
         loads[place] = [np.count_nonzero(labels[place] == kind) for kind in CLASS_NAMES]
@@ -77,8 +82,8 @@ def _loads_so_far(exam: Exam, growing: Growing) -> NDArray[np.int64]:
     return loads
 
 
-def leave_preview(study: infnet.Study) -> None:
-    """Let the viewer open at the slice with the most lesion, where nobody has chosen one while the networks ran."""
+def _leave_preview(study: infnet.Study) -> None:
+    """Open at the slice with the most lesion, where nobody has chosen one while the networks ran."""
     if st.session_state.get(KEYS["Axial"]) == _middle(pictures.count(study, "Axial")):
         del st.session_state[KEYS["Axial"]]
 
@@ -244,7 +249,9 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
     key = KEYS[plane]
     found = loads is not None and bool(loads.any())
     worst = int(loads.sum(1).argmax()) + 1 if loads is not None and found else _middle(count)
-    st.session_state[key] = min(int(st.session_state.get(key, worst)), count)
+    # Set only where it must be: a value that is set is sent, and takes the thumb out of the user's hand.
+    if int(st.session_state.setdefault(key, worst)) > count:
+        st.session_state[key] = count
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(gap="small"):
             number = int(st.slider("Slice" if is_picture(study) else LABELS[plane], 1, count, key=key))

@@ -39,17 +39,16 @@ def reliability(
     }
 
 
+def pooled(maps: Sequence[NDArray[np.float32]], truths: Sequence[NDArray[np.bool_]], threshold: float) -> float:
+    """Dice of all slices taken as one picture."""
+    both = sum(int(((m >= threshold) & t).sum()) for m, t in zip(maps, truths, strict=True))
+    sizes = sum(int((m >= threshold).sum()) + int(t.sum()) for m, t in zip(maps, truths, strict=True))
+    return round(2 * both / max(sizes, 1), 4)
+
+
 def by_threshold(maps: Sequence[NDArray[np.float32]], truths: Sequence[NDArray[np.bool_]]) -> dict[str, float]:
     """Pooled Dice at each of THRESHOLDS."""
-    both, found = np.zeros(len(THRESHOLDS)), np.zeros(len(THRESHOLDS))
-    for p, true in zip(maps, truths, strict=True):
-        for k, threshold in enumerate(THRESHOLDS):
-            marked = p >= threshold
-            found[k] += np.count_nonzero(marked)
-            both[k] += np.count_nonzero(marked & true)
-    size = sum(int(np.count_nonzero(t)) for t in truths)
-    scores = (2 * both / np.maximum(found + size, 1)).round(4)
-    return {f"{t:.2f}": float(score) for t, score in zip(THRESHOLDS, scores, strict=True)}
+    return {f"{threshold:.2f}": pooled(maps, truths, float(threshold)) for threshold in THRESHOLDS}
 
 
 def false_positives(study: Study, result: Segmentation) -> dict[str, float]:

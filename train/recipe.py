@@ -36,30 +36,34 @@ def arguments(options: dict[str, Any], out: Path) -> list[str]:
     return given
 
 
-def finished(run: Path) -> bool:
-    """Whether the last checkpoint of a run stands at its last step."""
-    if not (run / "last.pt").exists():
+def finished(folder: Path, options: dict[str, Any]) -> bool:
+    """Whether the last checkpoint in a folder stands at its last step. Raises InfNetError for one of other options."""
+    if not (folder / "last.pt").exists():
         return False
-    state = load_checkpoint(run / "last.pt")
-    return bool(state["step"] >= state["config"]["steps"])
+    state = load_checkpoint(folder / "last.pt")
+    config = state["config"]
+    other = [name for name, value in options.items() if name in config and name != "mix" and config[name] != value]
+    if other:
+        raise InfNetError(f"{folder}: holds a run with other settings ({', '.join(other)}); choose another --out")
+    return bool(state["step"] >= config["steps"])
 
 
 def follow(runs: Sequence[dict[str, Any]], out: Path, data: Path | None, minutes: float = math.inf) -> bool:
     """Run them in their order, each from where it stands; False where the time ended before they did."""
     deadline = time.monotonic() + 60 * minutes
     for run in runs:
-        folder = out / run["folder"]
-        if finished(folder):
+        folder, options = out / run["folder"], run.get("options", {})
+        if finished(folder, options):
             continue
         left = (deadline - time.monotonic()) / 60
         if left <= 0:
             return False
-        given = arguments(run.get("options", {}), out)
+        given = arguments(options, out)
         given += ["--data", str(data)] if data else []
         given += [] if math.isinf(left) else ["--minutes", str(left)]
         print(f"{folder}: train.{run['program']} {' '.join(given)}", file=sys.stderr, flush=True)
         importlib.import_module(f"train.{run['program']}").main([*given, "--out", str(folder), "--resume"])
-        if not finished(folder):
+        if not finished(folder, options):
             return False
     return True
 

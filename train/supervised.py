@@ -80,6 +80,8 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
 
     Validation holds a fold of every labelled source of the mix, and of those that `validate_on` names (with commas).
     """
+    if "clear" in validate_on.split(","):
+        raise InfNetError("--validate-on clear: no Dice without infection; see train.validate for what is marked there")
     names = dict.fromkeys([name for name, _ in config.mix] + validate_on.split(","))
     found = {name: READERS.get(name, lambda _, own=name: folder(Path(own)))(root) for name in names}
     train, validation = {}, {}
@@ -88,7 +90,6 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
             train[name] = examples
         else:
             train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
-    validation.pop("clear", None)  # no Dice without infection; `train.validate` measures what is marked there
     unseen = {e.group for examples in validation.values() for e in examples}
     used = {name: [e for e in train[name] if e.group not in unseen] for name, _ in config.mix}
     return used, {name: examples for name, examples in validation.items() if examples}
@@ -111,7 +112,7 @@ def infection_task(
         grey, truth = pool.batch(draw(drawn)[list(places)], side, generators(config.seed, step, places))
         return to_input(grey), truth
 
-    held = {name: Pool(examples, place.device) for name, examples in validation.items()}
+    held = {name: Pool(examples, place.device) for name, examples in validation.items() if name != "clear"}
     task = Task(
         build_network(config),
         batch,

@@ -29,7 +29,7 @@ from infnet.pipeline import Engines, load_engines, segment
 from infnet.preprocess import crop, lung_box, normalise, paste, resize, window_grey
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
-from train.calibration import by_threshold, false_positives, reliability
+from train.calibration import by_threshold, false_positives, pooled, reliability
 from train.checkpoint import load_checkpoint
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
 from train.maps import files, load_classes, load_slice, load_truth
@@ -46,13 +46,6 @@ def summarise(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: f
         "pooled_dice": pooled(maps, truths, threshold),
         "count": len(maps),
     }
-
-
-def pooled(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: float) -> float:
-    """Dice of all slices taken as one picture."""
-    both = sum(int(((m >= threshold) & t).sum()) for m, t in zip(maps, truths, strict=True))
-    sizes = sum(int((m >= threshold).sum()) + int(t.sum()) for m, t in zip(maps, truths, strict=True))
-    return round(2 * both / max(sizes, 1), 4)
 
 
 def infection_map(engine: Engine, grey: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
@@ -122,7 +115,7 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
         results[patient]["lesion_outside_lungs"] = round(float((lesions & ~found).sum() / max(lesions.sum(), 1)), 4)
         crops = [_as_crop(engines, plane, inside) for plane, inside in zip(pixels, lungs, strict=True)]
         results[patient]["agreement_with_crops"] = pooled(
-            list(result.probability * lungs), [c >= engines.threshold for c in crops], engines.threshold
+            list(with_true), [c >= engines.threshold for c in crops], engines.threshold
         )
         all_maps += list(result.probability)
         all_truths += list(lesions)
@@ -145,16 +138,17 @@ def _as_crop(engines: Engines, plane: NDArray[np.uint8], lungs: NDArray[np.bool_
 
 
 def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dict[str, float]]:
-    """Marked area where there is no infection, through the app's own path: LIDC-IDRI-0001, and the held-out patients of
-    lungs-hu, one slice each, whose millimetres are not known. Empty where the data lack them."""
+    """Marked area where there is no infection, through the app's own path: LIDC-IDRI-0001, which a network that was
+    trained with `healthy` has seen, and the held-out patients of lungs-hu, one slice each, whose millimetres are not
+    known. Empty where the data lack them."""
     found = {}
     folder = root / "dicom" / "lidc-0001"
     if folder.is_dir():
         study = read(folder)
         found["LIDC-IDRI-0001, mm2"] = false_positives(study, segment(study, engines))
     if (root / "lungs-hu").is_dir():
-        names = [e.name for e in held_out(clear(root), fold)[1] if e.name.endswith("_hu")]
-        paths = [root / "lungs-hu" / "images" / f"{name.removesuffix('_hu')}.tif" for name in names]
+        names = {e.name.rsplit("_", 1)[0] for e in held_out(clear(root), fold)[1]}
+        paths = [path for name, path in sorted(files(root / "lungs-hu" / "images").items()) if name in names]
         slices = Study(np.stack([hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False)
         found["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
     return found

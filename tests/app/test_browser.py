@@ -288,6 +288,16 @@ def test_slices_appear_as_they_are_done(visit: Any, server: Server) -> None:
     me.picture("Slice 1 of 6, with overlay")
     slider.press("End")
     me.picture("Slice 6 of 6, not segmented yet")
+    thumb = slider.locator("xpath=../..").bounding_box()  # the input itself is hidden in it
+    x, y = thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2
+    me.page.mouse.move(x, y)
+    me.page.mouse.down()
+    me.page.mouse.move(10, y, steps=5)
+    me.page.wait_for_timeout(2500)  # the page looks for new slices meanwhile, and must not take the thumb away
+    me.page.mouse.up()
+    me.picture("Slice 1 of 6, with overlay")
+    slider.press("End")
+    me.picture("Slice 6 of 6, not segmented yet")
     server.hold.unlink()
     me.picture(re.compile("^Slice 6 of 6, with overlay: "))
     me.expect(me.metric("Lesion volume")).to_have_count(1)

@@ -201,6 +201,29 @@ def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatc
     assert metrics(app)["Lesion volume"] == units.amount(expected(small()).total.lesion)
 
 
+def test_a_run_that_was_stopped_leaves_nothing_behind(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines, go_on, reached = fake_engines(), threading.Event(), threading.Event()
+    function = engines.infection.engine.function
+
+    def hold(batch: np.ndarray) -> np.ndarray:
+        reached.set()
+        assert go_on.wait(60)
+        return function(batch)
+
+    engines.infection.engine.function = hold
+    monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: engines)
+    press(app, "Open the example study")
+    assert reached.wait(60)
+    (exam,) = app.session_state["case"].exams
+    assert exam.growing is not None
+    exam.job.stop()
+    go_on.set()
+    go(finish(app), "Viewer")
+    assert exam.job.state == "stopped"
+    assert exam.growing is None
+    assert picture(app) == "Slice 3 of 6, not segmented yet"
+
+
 def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +231,7 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
     worst = int(np.argmax([s.total.lesion.lesion_pixels for s in expected(upper).slices])) + 1
     assert worst != 2
     monkeypatch.setattr(state, "example", lambda: upper)
-    for chosen in (None, 4):
+    for chosen, page in ((None, "Study"), (4, "Study"), (None, "Viewer")):
         go_on = threading.Event()
         engines = fake_engines()
         function = engines.lungs.engine.function
@@ -216,6 +239,7 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
         monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None, made=engines: made)
         st.cache_resource.clear()
         press(app, "Open the example study")
+        go(app, page)
         assert picture(app) == "Slice 2 of 4, not segmented yet"
         if chosen:
             app.slider(key="slice").set_value(chosen).run()
