@@ -2,6 +2,7 @@
 
 A recipe is a row of runs in `train/recipes.toml`, each a training program with its options and a folder of --out.
 Where runs of --out are finished or begun, it goes on from there; --minutes pauses it. `--list` names the recipes.
+`train.export` makes a file of `weights/` from the last run's best.pt.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ FILE = Path(__file__).with_name("recipes.toml")
 
 
 def recipes() -> dict[str, dict[str, Any]]:
-    """All recipes by name: `about`, and `runs` of a folder, a program and its options."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+    """All recipes by name: `about`, and `runs` of a folder, a program and its options, those of `after` first."""
+    found = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    for recipe in found.values():
+        if earlier := recipe.get("after"):
+            recipe["runs"] = [*found[earlier]["runs"], *recipe["runs"]]
+    return found
 
 
 def arguments(options: dict[str, Any], out: Path) -> list[str]:

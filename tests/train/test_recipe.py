@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
-from train import recipe
+from infnet import weights
+from infnet.errors import InfNetError
+from train import recipe, supervised
 from train.checkpoint import save_atomically
 from train.config import TrainConfig
 
@@ -16,6 +19,7 @@ from train.config import TrainConfig
 @pytest.mark.parametrize("name", recipe.recipes())
 def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monkeypatch):
     """The programs are asked to parse them and to make their settings; none trains."""
+    before = set()
     for run in recipe.recipes()[name]["runs"]:
         program = importlib.import_module(f"train.{run['program']}")
         given = []
@@ -26,10 +30,27 @@ def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monk
         monkeypatch.setattr(program, "run_program", take)
         program.main([*recipe.arguments(run["options"], tmp_path), "--out", str(tmp_path), "--resume"])
         (options,) = given
-        config = program.configure(options, program.RECIPE)
-        for key in ("steps", "size", "batch", "learning_rate"):
-            assert getattr(config, key) == run["options"].get(key, getattr(program.RECIPE, key))
-        assert str(tmp_path) in str(options.init) or "{out}" not in str(run["options"])
+        config = program.configure(options, program.RECIPE).as_dict()
+        for key, value in run["options"].items():
+            assert config.get(key, value) == value or key == "mix", key
+            assert key in config or key in ("init", "validate_on"), key
+        if run["program"] == "supervised":
+            sources = {source for source, _ in supervised.parse_mix(options.mix)} | set(options.validate_on.split(","))
+            assert sources <= set(supervised.READERS)
+        if "init" in run["options"]:
+            assert Path(options.init).parent in before, "starts from what an earlier run leaves"
+        before.add(tmp_path / run["folder"])
+
+
+def test_every_shipped_network_has_a_recipe():
+    assert set(weights.registry()) <= set(recipe.recipes())
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path):
+    save_atomically({"step": 5, "config": TrainConfig(steps=5, size=352).as_dict()}, tmp_path / "last.pt")
+    assert recipe.finished(tmp_path, {"steps": 5, "size": 352, "mix": "labelled=1"})
+    with pytest.raises(InfNetError, match=r"other settings \(size\)"):
+        recipe.finished(tmp_path, {"steps": 5, "size": 256})
 
 
 @pytest.fixture
@@ -41,7 +62,7 @@ def program(monkeypatch):
         calls.append(argv)
         out = argv[argv.index("--out") + 1]
         steps = int(argv[argv.index("--steps") + 1])
-        path = recipe.Path(out)
+        path = Path(out)
         path.mkdir(parents=True, exist_ok=True)
         done = 5 + 5 * sum(1 for each in calls[:-1] if out in each)
         save_atomically({"step": min(done, steps), "config": TrainConfig(steps=steps).as_dict()}, path / "last.pt")
