@@ -55,3 +55,8 @@ def load_checkpoint(path: Path) -> dict:
     if not isinstance(state, dict):
         raise InfNetError(f"{path}: not a checkpoint of this program; start without it")
     return state
+
+
+def averaged(state: dict) -> dict:
+    """The state dict of the network that a checkpoint is kept for: the running average, which best.pt alone holds."""
+    return state.get("average") or state["network"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import NETWORKS, build
-from train.checkpoint import load_checkpoint
+from train.checkpoint import averaged, load_checkpoint
 from train.config import TrainConfig
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         own_options = config.options if name == config.network else {}
         network_options = dict(own_options if options.options is None else options.options)
         own = build(name, **network_options)
-        kept = {k: v for k, v in state["network"].items() if k in own.state_dict()}
+        kept = {k: v for k, v in averaged(state).items() if k in own.state_dict()}
         weights.load_state(own, kept, str(options.checkpoint))
         file = f"{options.name}.safetensors"
         sha256 = weights.save(kept, weights.folder() / file)

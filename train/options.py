@@ -18,7 +18,7 @@ from torch import nn
 from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import build
-from train.checkpoint import load_checkpoint
+from train.checkpoint import averaged, load_checkpoint
 from train.config import CHOICES, TrainConfig
 from train.data import data_root
 from train.distributed import Place, join, leave
@@ -122,7 +122,7 @@ def start_from(network: nn.Module, source: str | None) -> None:
             network.load_state_dict(weights.load(source)[0].state_dict())
         else:
             state = load_checkpoint(Path(source))
-            network.load_state_dict(state.get("average") or state["network"])
+            network.load_state_dict(averaged(state))
     except (KeyError, RuntimeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise InfNetError(f"{source}: does not fit this network ({reason}); choose another --init") from error

@@ -21,6 +21,7 @@ from infnet.engine.torch_engine import probabilities
 from infnet.errors import InfNetError, WeightsError
 from infnet.networks import build
 from infnet.preprocess import normalise, resize, window_grey
+from train.checkpoint import averaged
 
 SIZE = 352  # side of the input in the paper, where a file does not say another
 
@@ -132,5 +133,5 @@ def _trained(state: dict[str, Any], path: Path) -> tuple[nn.Module, int]:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path}: its network {name} cannot be built ({reason}); train it again") from error
-    weights.load_state(network, state.get("average") or state["network"], str(path))
+    weights.load_state(network, averaged(state), str(path))
     return network, int(config.get("size", SIZE))

@@ -30,7 +30,7 @@ from infnet.preprocess import crop, lung_box, normalise, paste, resize, window_g
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
 from train.calibration import by_threshold, false_positives, pooled, reliability
-from train.checkpoint import load_checkpoint
+from train.checkpoint import averaged, load_checkpoint
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
 from train.maps import files, load_classes, load_slice, load_truth
 
@@ -154,6 +154,13 @@ def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dic
     return found
 
 
+def with_checkpoint(engines: Engines, path: Path) -> Engines:
+    """The engines with the Inf-Net of a checkpoint of train.supervised in the place of theirs."""
+    network = build("inf-net")
+    weights.load_state(network, averaged(load_checkpoint(path)), str(path))
+    return replace(engines, infection=replace(engines.infection, engine=TorchEngine(network)))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=data_root())
@@ -167,9 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         engines = load_engines(options.model)
         if options.checkpoint:
-            network = build("inf-net")
-            weights.load_state(network, load_checkpoint(options.checkpoint)["network"], str(options.checkpoint))
-            engines = replace(engines, infection=replace(engines.infection, engine=TorchEngine(network)))
+            engines = with_checkpoint(engines, options.checkpoint)
         if options.size:
             entry = replace(engines.infection.entry, size=options.size)
             engines = replace(engines, infection=replace(engines.infection, entry=entry))
