@@ -4,7 +4,7 @@ Sources of slices and their shares in a batch are given by --mix: `labelled` (th
 published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), `clear`
 (slices of 45 patients without it), or the path of a folder of your own (see `train.data.folder`). One fold of the
 labelled slices and of every other source but `pseudo` and `healthy` is held out, by patient; pseudo-labelled slices of
-held-out patients are left out too.
+held-out patients are left out too, and an --init that was trained on held-out patients is refused.
 
 --paper: Adam, 100 epochs of the labelled slices, batch 16, each batch at three scales, learning rate 1e-4 and a tenth
 of it after 50 epochs, gradients cut at 0.5, no averaging. The default differs: one scale a step, AdamW with cosine
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -184,9 +185,24 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
     return for_infection(config), train, validation
 
 
+def seen_by(checkpoint: str | None) -> set[str]:
+    """Groups that a checkpoint's run was trained on, and those it started from, as its split.json says."""
+    path = Path(checkpoint).with_name("split.json") if checkpoint else None
+    if path is None or not path.is_file():
+        return set()
+    record = json.loads(path.read_text())
+    return {group for groups in record["train"].values() for group in groups} | set(record.get("seen before", ()))
+
+
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config, train, validation = configured(options)
+    seen = seen_by(options.init)
+    if leaked := sorted(seen & {e.group for examples in validation.values() for e in examples}):
+        names = ", ".join(leaked[:5]) + (" ..." if len(leaked) > 5 else "")
+        raise InfNetError(f"--init {options.init}: was trained on patients that validate here ({names}); "
+                          "hold them out there too, by the same --validate-on and --fold")  # fmt: skip
     task, _ = infection_task(config, train, validation, place)
+    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     start_from(task.network, options.init)
     fit(task, config, options.out, place, options.resume, deadline)
 

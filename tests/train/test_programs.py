@@ -100,7 +100,23 @@ def test_the_mix_and_an_own_folder(data_sets, tmp_path):
     assert {name: len(groups) for name, groups in split["train"].items()} == {
         "labelled": 8, "pseudo": 3, "coronacases": 4, "clear": 4, str(tmp_path / "own"): 4
     }  # fmt: skip
-    assert set(split["validation"]) == {"labelled", "coronacases", str(tmp_path / "own")}
+    assert set(split["validation"]) == {"labelled", "coronacases", "clear", str(tmp_path / "own")}
+
+
+def test_a_start_that_has_seen_a_held_out_patient_is_refused(data_sets, tmp_path):
+    common = ["--data", str(data_sets), *QUICK, *TINY, "--steps", "1"]
+    first, second = tmp_path / "first", tmp_path / "second"
+    supervised.main([*common, "--out", str(first), "--mix", "labelled=1", "--fold", "1"])
+    start = ["--init", str(first / "last.pt")]
+    supervised.main([*common, "--out", str(second), "--mix", "pseudo=1", "--fold", "1", *start])
+    seen = json.loads((second / "split.json").read_text())["seen before"]
+    assert seen == sorted(json.loads((first / "split.json").read_text())["train"]["labelled"])
+    for run in (first, second):  # the second has it from the first
+        start = ["--init", str(run / "last.pt")]
+        with pytest.raises(SystemExit) as stopped:
+            supervised.main([*common, "--out", str(tmp_path / "third"), "--fold", "0", *start])
+        assert stopped.value.code == 2
+    assert not (tmp_path / "third").exists()
 
 
 def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
