@@ -1,8 +1,8 @@
 """Train the lung network: `python -m train.lungs --out run/lungs --steps 500`.
 
-Input: the whole slice, or any crop that holds the lungs, at 256 x 256. One fold of the patients is held out. Half of
-the slices get patches of airless lung painted in, since lung that is dense up to the chest wall is what lung masks miss
-most, and few of the slices at hand show it.
+Input: the whole slice, or any crop that holds the lungs, at 256 x 256. One fold of the patients is held out. Up to
+half of the slices get patches of airless lung painted in, since lung that is dense up to the chest wall is what lung
+masks miss most, and few of the slices at hand show it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from train.options import build_network, configure, run_program, start_from, tra
 
 ANY_CROP = (-0.02, 0.9)  # from a crop that touches the lungs to the full field
 WHOLE = (9.0, 9.0)
+# What is painted must leave lung enough to be known by. Where little lung is to be seen, at its tips, none is painted:
+# the network would take what lies below the diaphragm for airless lung.
+SMALLEST_LUNG, LARGEST_PATCH = 0.06, 0.2  # of the slice; of the lung
 RECIPE = TrainConfig(
     steps=500, network="lung-unet", size=256, scales=(1.0,), batch=12, learning_rate=1e-3, ema=0.99, warmup=30,
     validate_every=100,
@@ -44,7 +47,7 @@ def split(root: Path, config: TrainConfig) -> tuple[list[Example], dict[str, lis
 
 
 def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Slices, half of them with one to three patches of lung as dense as soft tissue, each round a point of the lung.
+    """Slices, up to half of them with one to three patches of lung as dense as soft tissue, round points of the lung.
 
     grey (N, 1, S, S) in [0, 1]; truth (N, 1, S, S), lung above 0.5, which stays as it is.
     """
@@ -53,18 +56,20 @@ def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Gene
     across = torch.arange(side, device=grey.device, dtype=torch.float32)
     for image, lung, rng in zip(painted[:, 0], truth[:, 0] > 0.5, rngs, strict=True):
         points = torch.nonzero(lung)
-        if rng.random() < 0.5 or not len(points):
+        if rng.random() < 0.5 or len(points) < SMALLEST_LUNG * side**2:
             continue
         tissue = image[~lung & (image > 0.4)]
         level = float(tissue.median()) if len(tissue) else 0.8
         for _ in range(int(rng.integers(1, 4))):
             row, column = points[int(rng.integers(len(points)))].tolist()
-            tall, wide = rng.uniform(0.03, 0.2, 2) * side
+            tall, wide = rng.uniform(0.03, 0.13, 2) * side
             distance = ((across[:, None] - row) / tall) ** 2 + ((across - column) / wide) ** 2
             rough = torch.tensor(rng.normal(size=(1, 1, 12, 12)), dtype=torch.float32, device=grey.device)
             distance += 0.4 * F.interpolate(rough, (side, side), mode="bicubic")[0, 0]
             # A soft rim within the lung; at the chest wall there is none to be seen.
             cover = F.avg_pool2d((distance < 1).float()[None], 5, 1, 2)[0] * lung
+            if cover.sum() > LARGEST_PATCH * len(points):
+                continue
             grain = torch.tensor(rng.normal(0, 0.02, (side, side)), dtype=torch.float32, device=grey.device)
             image += cover * (level * rng.uniform(0.85, 1.05) + grain - image)
     return painted.clamp(0, 1)

@@ -38,7 +38,7 @@ def made(
     monkeypatch.setattr(st, "download_button", button)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     result = infnet.segment(study, fake_engines())
-    downloads.panel(Reading(study, result, measure(study, result), ()))
+    downloads.panel(Reading(study, result, measure(study, result), 0.5, ()))
     assert not list(folder.iterdir())
     return result, files
 
