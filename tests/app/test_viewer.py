@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from dataclasses import replace
@@ -165,19 +166,24 @@ def test_second_network_beside_the_first(app: AppTest) -> None:
     assert model in alts[0]
 
 
-def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    engines, go_on, reached = fake_engines(), threading.Event(), threading.Event()
-    function, calls = engines.infection.engine.function, []
+def waiting_networks(monkeypatch: pytest.MonkeyPatch, after: int) -> tuple[threading.Event, threading.Event]:
+    """Let the infection network wait after so many slices: set where it has come so far, and what lets it go on."""
+    engines, reached, go_on = fake_engines(), threading.Event(), threading.Event()
+    function, done = engines.infection.engine.function, itertools.count()
 
     def hold(batch: np.ndarray) -> np.ndarray:
-        calls.append(1)
-        if len(calls) == 4:
+        if next(done) == after:
             reached.set()
             assert go_on.wait(60)
         return function(batch)
 
     engines.infection.engine.function = hold
     monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: engines)
+    return reached, go_on
+
+
+def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go_on = waiting_networks(monkeypatch, after=3)
     press(app, "Open the example study")
     try:
         assert reached.wait(60)
@@ -202,16 +208,7 @@ def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatc
 
 
 def test_a_run_that_was_stopped_leaves_nothing_behind(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    engines, go_on, reached = fake_engines(), threading.Event(), threading.Event()
-    function = engines.infection.engine.function
-
-    def hold(batch: np.ndarray) -> np.ndarray:
-        reached.set()
-        assert go_on.wait(60)
-        return function(batch)
-
-    engines.infection.engine.function = hold
-    monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: engines)
+    reached, go_on = waiting_networks(monkeypatch, after=0)
     press(app, "Open the example study")
     assert reached.wait(60)
     (exam,) = app.session_state["case"].exams
