@@ -58,7 +58,7 @@ def preview(exam: Exam) -> None:
             alt = f"Slice {number} of {count}, not segmented yet"
             picture = pictures.slice_picture(study, number - 1, Look().bare, alt=alt)
         else:
-            alt = f"Slice {number} of {count}, with overlay"
+            alt = f"Slice {number} of {count}, overlay while others still wait"
             picture = pictures.slice_picture(study, number - 1, Look(), growing.result, alt)
         widgets.show_slice(picture, number, count, "picture", go)
         if growing is not None:

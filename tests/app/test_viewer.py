@@ -194,7 +194,7 @@ def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatc
             go(app, page)
             app.slider(key="slice").set_value(int(done[1]) + 1).run()
             ((head, data),) = slices(app)
-            assert head["alt"] == f"Slice {done[1] + 1} of 6, with overlay"
+            assert head["alt"] == f"Slice {done[1] + 1} of 6, overlay while others still wait"
             assert (unpacked((head, data))[2] % 3).any(), "no lesion on it"
             assert not app.metric, "no number before all slices are done"
             waiting = int(np.flatnonzero(~exam.growing.ready)[-1])
