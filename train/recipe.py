@@ -2,7 +2,7 @@
 
 A recipe is a row of runs in `train/recipes.toml`, each a training program with its options and a folder of --out.
 Where runs of --out are finished or begun, it goes on from there; --minutes pauses it. `--list` names the recipes.
-`train.export` makes a file of `weights/` from the last run's best.pt.
+`train.export` makes a file of `weights/` from the last run's last.pt.
 """
 
 from __future__ import annotations
