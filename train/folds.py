@@ -1,7 +1,8 @@
 """Cross-validation: `python -m train.folds run/fine-{fold}/last.pt`, one checkpoint for each fold of labelled slices.
 
 Each network is scored on the slices that its own fold held out, so every labelled slice counts once, for a network that
-has not seen it. Mean and standard deviation are over the folds.
+has not seen it. With `--classes run/classes-{fold}/last.pt`, so are GGO and consolidation, given the maps that the
+fold's own infection network predicts. Mean and standard deviation are over the folds.
 """
 
 from __future__ import annotations
@@ -34,23 +35,29 @@ def spread(folds: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", help="path with {fold} in it")
+    parser.add_argument("--classes", help="path with {fold} in it, of checkpoints of train.multiclass")
     parser.add_argument("--fold-count", type=int, default=5)
     parser.add_argument("--data", type=Path, default=data_root())
     parser.add_argument("--threshold", type=float, default=0.5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     try:
-        if "{fold}" not in options.checkpoint:
-            raise InfNetError(f"{options.checkpoint}: one network for all folds; put {{fold}} where they differ")
+        for path in (options.checkpoint, options.classes):
+            if path and "{fold}" not in path:
+                raise InfNetError(f"{path}: one network for all folds; put {{fold}} where they differ")
         engines = load_engines().with_threshold(options.threshold)
         examples, found = labelled(options.data), []
         for fold in range(options.fold_count):
             names = [e.name for e in held_out(examples, fold, options.fold_count)[1]]
             own = with_checkpoint(engines, Path(options.checkpoint.format(fold=fold)))
-            found.append({"held_out": names, **evaluate_labelled(own, options.data, names)["infection"]})
+            if options.classes:
+                own = with_checkpoint(own, Path(options.classes.format(fold=fold)), "classes")
+            scores = evaluate_labelled(own, options.data, names)
+            found.append({"held_out": names, **(scores if options.classes else {"infection": scores["infection"]})})
     except InfNetError as error:
         parser.exit(2, f"{error}\n")
-    text = json.dumps({"infection": spread(found), "folds": found}, indent=1)
+    kinds = [kind for kind in found[0] if kind != "held_out"]
+    text = json.dumps({**{kind: spread([f[kind] for f in found]) for kind in kinds}, "folds": found}, indent=1)
     print(text)
     if options.json:
         options.json.write_text(text + "\n")

@@ -23,7 +23,8 @@ from train.data import Example, held_out, lungs, split_record
 from train.distributed import Place
 from train.loop import Batch, Scores, Task, fit
 from train.losses import overlap_loss
-from train.options import build_network, configure, run_program, start_from, training_parser
+from train.options import build_network, configure, run_program, training_parser
+from train.start import seen_by, start_from
 
 ANY_CROP = (-0.02, 0.9)  # from a crop that touches the lungs to the full field
 WHOLE = (9.0, 9.0)
@@ -78,6 +79,7 @@ def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Gene
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config = configure(options, RECIPE)
     train, validation = split(options.data, config)
+    seen_by(options.init, config, validation)
     pool = Pool(train, place.device)
     held = {name: Pool(examples, place.device) for name, examples in validation.items() if examples}
     draw = by_epoch(len(pool), config.batch, config.seed)

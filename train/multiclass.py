@@ -30,7 +30,8 @@ from train.data import Example, held_out, labelled, split_record
 from train.distributed import Place
 from train.loop import Batch, Scores, Task, fit, scale_at
 from train.losses import class_loss, summed_entropy
-from train.options import build_network, configure, epochs, run_program, start_from, training_parser
+from train.options import build_network, configure, epochs, run_program, training_parser
+from train.start import seen_by, start_from
 
 NETWORKS = ("fcn8s", "deeplabv3+", "unet")
 RECIPE = TrainConfig(steps=800, network="fcn8s", batch=8, ema=0.99, weight_decay=1e-3, validate_every=100)
@@ -121,7 +122,9 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     if options.paper:
         config = configure(options, paper(len(train)))
     config = for_classes(config, not options.unguided, slim=not options.paper)
+    seen = seen_by(options.init, config, {"labelled": validation})
     task = class_task(config, train, validation, place, literal=options.paper)
+    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     start_from(task.network, options.init)
     fit(task, config, options.out, place, options.resume, deadline)
 

@@ -83,7 +83,7 @@ def open_predictor(source: str, size: int | None = None) -> Predictor:
     elif path.suffix == ".safetensors":
         network = _inf_net(path)
     elif (state := _checkpoint(path)) is not None:
-        network, own_size = _trained(state, path)
+        network, own_size = trained(state, path)
     else:
         network, upright = weights.load_reference(path), False
     network = network.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -124,7 +124,7 @@ def _checkpoint(path: Path) -> dict[str, Any] | None:
     return state if isinstance(own, dict) and all(isinstance(v, Tensor) for v in own.values()) else None
 
 
-def _trained(state: dict[str, Any], path: Path) -> tuple[nn.Module, int]:
+def trained(state: dict[str, Any], path: Path) -> tuple[nn.Module, int]:
     """The averaged network of a checkpoint and the size it was trained at."""
     config = state.get("config") or {}
     name, options = config.get("network", "inf-net"), config.get("options", {})

@@ -38,7 +38,8 @@ from train.config import TrainConfig
 from train.data import STORED, Example, as_file, from_file, training_set, unlabelled
 from train.distributed import Place
 from train.loop import fit
-from train.options import configure, epochs, run_program, start_from, training_parser
+from train.options import configure, epochs, run_program, training_parser
+from train.start import seen_by, start_from
 from train.supervised import NETWORKS, READERS, Sources, for_infection, infection_task, paper, predict, split
 
 RECIPE = TrainConfig(steps=1500)
@@ -188,6 +189,7 @@ class Phases:
         if start is not None:
             task.network.load_state_dict(start.state_dict())
         elif self._options.init:
+            seen_by(self._options.init, config, self._validation)
             start_from(task.network, self._options.init)
         network = fit(task, config, self._options.out / name, self._place, self._options.resume, self._deadline)
         self._note(name)

@@ -20,19 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from infnet import weights
 from infnet.engine import Engine, TorchEngine
 from infnet.errors import InfNetError
 from infnet.metrics import dice, paper_scores
-from infnet.networks import build
-from infnet.pipeline import Engines, load_engines, segment
+from infnet.pipeline import Engines, Model, load_engines, segment
 from infnet.preprocess import crop, lung_box, normalise, paste, resize, window_grey
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
 from train.calibration import by_threshold, false_positives, pooled, reliability
-from train.checkpoint import averaged, load_checkpoint
+from train.checkpoint import load_checkpoint
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
 from train.maps import files, load_classes, load_slice, load_truth
+from train.predictor import trained
 
 
 def summarise(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: float) -> dict[str, float]:
@@ -154,18 +153,21 @@ def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dic
     return found
 
 
-def with_checkpoint(engines: Engines, path: Path) -> Engines:
-    """The engines with the Inf-Net of a checkpoint of train.supervised in the place of theirs."""
-    network = build("inf-net")
-    weights.load_state(network, averaged(load_checkpoint(path)), str(path))
-    return replace(engines, infection=replace(engines.infection, engine=TorchEngine(network)))
+def with_checkpoint(engines: Engines, path: Path, role: str = "infection") -> Engines:
+    """The engines with the network of a checkpoint of a training program, at its own size, in the place of theirs;
+    `role`: infection or classes."""
+    network, size = trained(load_checkpoint(path), path)
+    model: Model = getattr(engines, role)
+    own = replace(model, engine=TorchEngine(network), entry=replace(model.entry, size=size))
+    return replace(engines, **{role: own})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=data_root())
     parser.add_argument("--model", help="infection model of the registry")
-    parser.add_argument("--checkpoint", type=Path, help="an Inf-Net checkpoint of train.supervised in its place")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of train.supervised in its place")
+    parser.add_argument("--classes", type=Path, help="a checkpoint of train.multiclass in the place of the shipped one")
     parser.add_argument("--size", type=int, help="side of the infection network's input, if not the registry's")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--fold", type=int, default=0)
@@ -175,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         engines = load_engines(options.model)
         if options.checkpoint:
             engines = with_checkpoint(engines, options.checkpoint)
+        if options.classes:
+            engines = with_checkpoint(engines, options.classes, "classes")
         if options.size:
             entry = replace(engines.infection.entry, size=options.size)
             engines = replace(engines, infection=replace(engines.infection, entry=entry))

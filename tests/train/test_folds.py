@@ -22,7 +22,7 @@ def test_every_slice_counts_once_for_the_network_of_its_fold(tmp_path, monkeypat
     semiseg(tmp_path, labelled=11, unlabelled=0)
     asked = []
     monkeypatch.setattr(folds, "load_engines", fake_engines)
-    monkeypatch.setattr(folds, "with_checkpoint", lambda engines, path: asked.append(path.name) or engines)
+    monkeypatch.setattr(folds, "with_checkpoint", lambda engines, path, *role: asked.append(path.name) or engines)
     folds.main([str(tmp_path / "fine-{fold}.pt"), "--data", str(tmp_path), "--json", str(tmp_path / "folds.json")])
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "folds.json").read_text())
@@ -30,6 +30,22 @@ def test_every_slice_counts_once_for_the_network_of_its_fold(tmp_path, monkeypat
     names = [name for fold in found["folds"] for name in fold["held_out"]]
     assert sorted(names) == sorted(map(str, range(20, 31)))
     assert found["infection"]["dice_at_threshold"]["mean"] > 0.8  # the fake engines know
+
+
+def test_classes_count_with_the_infection_network_of_their_own_fold(tmp_path, monkeypatch, capsys):
+    semiseg(tmp_path, labelled=11, unlabelled=0)
+    asked = []
+    monkeypatch.setattr(folds, "load_engines", fake_engines)
+    monkeypatch.setattr(folds, "with_checkpoint", lambda engines, path, *role: asked.append(path.name) or engines)
+    paths = [str(tmp_path / f"{name}-{{fold}}.pt") for name in ("fine", "classes")]
+    folds.main([paths[0], "--classes", paths[1], "--data", str(tmp_path)])
+    found = json.loads(capsys.readouterr().out)
+    assert asked == [name for fold in range(5) for name in (f"fine-{fold}.pt", f"classes-{fold}.pt")]
+    assert set(found) == {"infection", "ggo", "consolidation", "folds"}
+    for kind in ("ggo", "consolidation"):
+        mean = sum(fold[kind]["dice"] for fold in found["folds"]) / 5
+        assert found[kind]["dice"]["mean"] == pytest.approx(mean, abs=1e-4)
+        assert mean > 0
 
 
 def test_one_checkpoint_for_all_folds_is_refused(tmp_path, capsys):

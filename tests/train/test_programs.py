@@ -182,7 +182,7 @@ def test_lungs_learn(data_sets, tmp_path):
 
 
 def test_lungs_start_from_the_shipped_network(data_sets, tmp_path):
-    steps = ["--steps", "1", "--size", "64", "--batch", "2", "--ema", "0", "--learning-rate", "1e-9"]
+    steps = ["--steps", "1", "--size", "64", "--batch", "2", "--ema", "0", "--learning-rate", "1e-9", "--fold", "-1"]
     lungs.main(["--data", str(data_sets), "--out", str(tmp_path / "run"), "--init", "lung-unet", *steps])
     kernel = "decoder.blocks.0.conv1.0.weight"
     shipped = weights.load("lung-unet")[0].state_dict()[kernel]
