@@ -20,7 +20,8 @@ from train.data import STORED, Example
 
 LOOSE = (-0.03, 0.12)  # widening of the lung box in training: the app's box is never perfect
 PLAIN = (0.04, 0.04)  # the app's own margin
-AUGMENT, ORDER = 0, 1  # streams of random numbers that must not repeat each other
+PATCH = (0.25, 0.75)  # sides of a pasted rectangle, as shares of the slice's
+AUGMENT, ORDER, PASTE = 0, 1, 3  # streams of random numbers that must not repeat each other; train.loop has another
 
 Draw = Callable[[int], NDArray[np.int64]]  # step -> places of the batch's slices in a pool
 
@@ -74,6 +75,27 @@ class Pool:
 def generators(seed: int, step: int, places: range) -> list[np.random.Generator]:
     """One generator for each place of the batch of a step."""
     return [np.random.default_rng((seed, step, place, AUGMENT)) for place in places]
+
+
+def paste(
+    grey: Tensor, truth: Tensor, pool: Pool, drawn: NDArray[np.int64], places: range, share: float, seed: int, step: int
+) -> None:
+    """CutMix (Yun et al., ICCV 2019), in place: into a `share` of the slices goes a rectangle of the next of the batch.
+
+    `drawn`: places in the pool of the whole batch; grey and truth (N, 1, S, S) are those at `places` of it. The other
+    slice is augmented by itself. Slices are crops of lungs, so what is pasted in is lung at about its own place.
+    """
+    size = grey.shape[-1]
+    for row, place in enumerate(places):
+        rng = np.random.default_rng((seed, step, place, PASTE))
+        if rng.random() >= share:
+            continue
+        x, y = pool.batch(drawn[[(place + 1) % len(drawn)]], size, [rng])
+        tall, wide = (int(side * size) for side in rng.uniform(*PATCH, 2))
+        top, left = int(rng.integers(size - tall + 1)), int(rng.integers(size - wide + 1))
+        cut = (..., slice(top, top + tall), slice(left, left + wide))
+        grey[row][cut] = x[0][cut]
+        truth[row][cut] = y[0][cut]
 
 
 def by_share(pools: Sequence[range], shares: Sequence[float], batch: int, seed: int) -> Draw:

@@ -29,11 +29,15 @@ class TrainConfig:
     batch, micro_batch: slices of a step, and at most how many of them pass through the network at once.
     schedule: `cosine` down to a hundredth, `step` (a tenth after every `decay_every` steps) or `constant`; each after
         `warmup` steps of linear rise.
+    entropy: weight of the cross entropy beside the IoU in L_seg (Eq. 4), 1 as published. The IoU alone is highest for
+        maps of 0 and 1, cross entropy for calibrated ones: less of it makes steeper maps, which the paper's mean Dice
+        over all thresholds rewards.
     clip, clip_by: bound on the gradient's norm, or on each of its values.
     ema: decay of the averaged weights that are validated and kept; 0 for none.
     patience: end after so many validations without a better score; 0 never.
     precision: `auto` takes bf16 where one step of it is measured to be faster.
     mix: share of each source in a batch, by name.
+    cutmix: share of slices into which a rectangle of another slice of the batch is pasted, with its truth.
     fold: which of `fold_count` folds of groups is held out; -1 holds out nothing.
     """
 
@@ -51,6 +55,7 @@ class TrainConfig:
     decay_every: int = 1000
     weight_decay: float = 1e-4
     warmup: int = 100
+    entropy: float = 1.0
     clip: float = 1.0
     clip_by: str = "norm"
     ema: float = 0.998
@@ -62,6 +67,7 @@ class TrainConfig:
     patience: int = 0
     precision: str = "auto"
     mix: tuple[tuple[str, float], ...] = (("labelled", 1.0),)
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         for name in POSITIVE:
@@ -76,6 +82,8 @@ class TrainConfig:
             raise InfNetError("--learning-rate and --clip must be above 0; correct the values")
         if not 0 <= self.ema < 1 or self.warmup < 0 or self.patience < 0 or self.weight_decay < 0:
             raise InfNetError("--ema must lie in [0, 1), --warmup and --patience not below 0; correct the values")
+        if self.entropy < 0 or not 0 <= self.cutmix <= 1:
+            raise InfNetError("--entropy must not be below 0 and --cutmix lie in [0, 1]; correct the values")
         if not -1 <= self.fold < self.fold_count:
             raise InfNetError(f"--fold {self.fold}: give 0 to {self.fold_count - 1}, or -1 to hold out nothing")
         if not self.mix or min(share for _, share in self.mix) < 0 or not sum(share for _, share in self.mix):

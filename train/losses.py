@@ -15,14 +15,14 @@ def boundary_weight(truth: Tensor) -> Tensor:
     return 1 + 5 * (F.avg_pool2d(down, (1, 31), stride=1, padding=(0, 15)) - truth).abs()
 
 
-def segmentation_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Weighted IoU + weighted BCE (Eq. 4), averaged over the batch."""
+def segmentation_loss(logits: Tensor, truth: Tensor, weight: Tensor, entropy: float = 1.0) -> Tensor:
+    """Weighted IoU + `entropy` times weighted BCE (Eq. 4), averaged over the batch."""
     bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     bce = (weight * bce).sum((2, 3)) / weight.sum((2, 3))
     p = torch.sigmoid(logits)
     both = (p * truth * weight).sum((2, 3))
     either = ((p + truth) * weight).sum((2, 3)) - both
-    return (bce + 1 - (both + 1) / (either + 1)).mean()
+    return (entropy * bce + 1 - (both + 1) / (either + 1)).mean()
 
 
 def edge_of(truth: Tensor) -> Tensor:
@@ -31,24 +31,24 @@ def edge_of(truth: Tensor) -> Tensor:
     return F.max_pool2d(mask, 3, 1, 1) + F.max_pool2d(-mask, 3, 1, 1)
 
 
-def infnet_loss(output: InfNetOutput, truth: Tensor) -> Tensor:
+def infnet_loss(output: InfNetOutput, truth: Tensor, entropy: float = 1.0) -> Tensor:
     """L_seg on S_g, S_5, S_4, S_3 plus the edge loss (Eq. 1, 5). `truth` (N, 1, H, W) in [0, 1], soft or hard.
 
     Parts that the network was built without add nothing.
     """
     weight = boundary_weight(truth)
     maps = {id(m): m for m in (output.s3, output.s4, output.s5, output.s_g)}.values()
-    total = sum((segmentation_loss(m.float(), truth, weight) for m in maps), truth.new_zeros(()))
+    total = sum((segmentation_loss(m.float(), truth, weight, entropy) for m in maps), truth.new_zeros(()))
     if output.edge is not None:
         total = total + F.binary_cross_entropy_with_logits(output.edge.float(), edge_of(truth))
     return total
 
 
-def infection_loss(output: InfNetOutput | Tensor, truth: Tensor) -> Tensor:
+def infection_loss(output: InfNetOutput | Tensor, truth: Tensor, entropy: float = 1.0) -> Tensor:
     """The loss of any network for infection: Inf-Net's, or L_seg (Eq. 4) on the one map of a baseline."""
     if isinstance(output, InfNetOutput):
-        return infnet_loss(output, truth)
-    return segmentation_loss(output.float(), truth, boundary_weight(truth))
+        return infnet_loss(output, truth, entropy)
+    return segmentation_loss(output.float(), truth, boundary_weight(truth), entropy)
 
 
 def class_loss(logits: Tensor, truth: Tensor) -> Tensor:

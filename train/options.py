@@ -15,10 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import build
-from train.checkpoint import averaged, load_checkpoint
 from train.config import CHOICES, TrainConfig
 from train.data import data_root
 from train.distributed import Place, join, leave
@@ -33,6 +31,8 @@ FIELDS: dict[str, tuple[Any, str]] = {
     "learning_rate": (float, ""),
     "schedule": (str, "cosine, step or constant"),
     "weight_decay": (float, ""),
+    "entropy": (float, "weight of the cross entropy beside the IoU, 1 as published; less makes steeper maps"),
+    "cutmix": (float, "share of slices with a rectangle of another one pasted into them"),
     "warmup": (int, "steps of rising learning rate"),
     "ema": (float, "decay of the averaged weights; 0 for none"),
     "validate_every": (int, "steps between validations"),
@@ -111,18 +111,3 @@ def build_network(config: TrainConfig) -> nn.Module:
     except (TypeError, ValueError, RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise InfNetError(f"--options {json.dumps(dict(config.options))}: {config.network}: {reason}") from error
-
-
-def start_from(network: nn.Module, source: str | None) -> None:
-    """Load the averaged network of a checkpoint, or a model of the registry by its name, where one is given."""
-    if source is None:
-        return
-    try:
-        if source in weights.registry():
-            network.load_state_dict(weights.load(source)[0].state_dict())
-        else:
-            state = load_checkpoint(Path(source))
-            network.load_state_dict(averaged(state))
-    except (KeyError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InfNetError(f"{source}: does not fit this network ({reason}); choose another --init") from error

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,7 @@ from infnet.errors import InfNetError
 from infnet.metrics import dice, paper_scores
 from infnet.networks.infnet import InfNetOutput
 from train import report
-from train.batches import Draw, Pool, by_epoch, by_share, generators, to_input
+from train.batches import Draw, Pool, by_epoch, by_share, generators, paste, to_input
 from train.config import TrainConfig
 from train.data import (
     Example,
@@ -46,7 +45,8 @@ from train.data import (
 from train.distributed import Place
 from train.loop import Batch, Scores, Task, fit, scale_at
 from train.losses import infection_loss
-from train.options import build_network, configure, epochs, run_program, start_from, training_parser
+from train.options import build_network, configure, epochs, run_program, training_parser
+from train.start import seen_by, start_from
 
 NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
 READERS: dict[str, Callable[[Path], list[Example]]] = {
@@ -109,15 +109,18 @@ def infection_task(
         draw = draw or by_epoch(len(pool), config.batch, config.seed)
 
     def batch(step: int, places: range) -> Batch:
-        drawn, side = scale_at(step, config)
-        grey, truth = pool.batch(draw(drawn)[list(places)], side, generators(config.seed, step, places))
+        order, side = scale_at(step, config)
+        drawn = draw(order)
+        grey, truth = pool.batch(drawn[list(places)], side, generators(config.seed, step, places))
+        if config.cutmix:
+            paste(grey, truth, pool, drawn, places, config.cutmix, config.seed, step)
         return to_input(grey), truth
 
     held = {name: Pool(examples, place.device) for name, examples in validation.items() if name != "clear"}
     task = Task(
         build_network(config),
         batch,
-        infection_loss,
+        functools.partial(infection_loss, entropy=config.entropy),
         functools.partial(scores, validation=held, size=config.size) if held else None,
         functools.partial(picture, pool=next(iter(held.values())), size=config.size) if held else None,
         split=split_record(train, validation),
@@ -185,22 +188,9 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
     return for_infection(config), train, validation
 
 
-def seen_by(checkpoint: str | None) -> set[str]:
-    """Groups that a checkpoint's run was trained on, and those it started from, as its split.json says."""
-    path = Path(checkpoint).with_name("split.json") if checkpoint else None
-    if path is None or not path.is_file():
-        return set()
-    record = json.loads(path.read_text())
-    return {group for groups in record["train"].values() for group in groups} | set(record.get("seen before", ()))
-
-
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config, train, validation = configured(options)
-    seen = seen_by(options.init)
-    if leaked := sorted(seen & {e.group for examples in validation.values() for e in examples}):
-        names = ", ".join(leaked[:5]) + (" ..." if len(leaked) > 5 else "")
-        raise InfNetError(f"--init {options.init}: was trained on patients that validate here ({names}); "
-                          "hold them out there too, by the same --validate-on and --fold")  # fmt: skip
+    seen = seen_by(options.init, config, validation)
     task, _ = infection_task(config, train, validation, place)
     task = replace(task, split={**task.split, "seen before": sorted(seen)})
     start_from(task.network, options.init)

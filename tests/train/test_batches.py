@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from infnet.errors import InfNetError
-from train.batches import Pool, by_epoch, by_share, generators, guided, soften
+from train.batches import Pool, by_epoch, by_share, generators, guided, paste, soften
 from train.data import STORED, Example
 
 
@@ -37,6 +37,48 @@ def test_a_batch_depends_on_seed_step_and_place_only(pool):
     assert torch.equal(whole, torch.cat(halves))
     assert not whole.equal(pool.batch([1, 2, 3, 4], 64, generators(7, 6, range(4)))[0])
     assert not whole[0].equal(whole[1])  # the same slice, another place
+
+
+def infected_and_clear() -> Pool:
+    """Two slices that differ everywhere: bright and infected, dark and not. The boxes leave no room round them."""
+    full = np.full((STORED, STORED), 255, np.uint8)
+    whole = (0.0, 0.0, 1.0, 1.0)
+    return Pool([Example("a", "a", full, full, whole), Example("b", "b", 0 * full, 0 * full, whole)])
+
+
+def test_a_pasted_rectangle_brings_its_truth_along():
+    pool, drawn, rngs = infected_and_clear(), np.array([0, 1]), generators(0, 0, range(2))
+    grey, truth = pool.batch(drawn, 64, rngs)
+    plain = truth.clone()
+    paste(grey, truth, pool, drawn, range(2), 1.0, 0, 0)
+    changed = truth != plain
+    for row in range(2):
+        share = changed[row].float().mean()
+        assert 0.02 < share < 0.75**2 + 0.01
+        rows, columns = changed[row, 0].any(1), changed[row, 0].any(0)
+        inside = changed[row, 0][rows][:, columns].float().mean()
+        assert inside > 0.9  # a rectangle; at the corners of a tilted slice nothing differs
+    assert (grey[0][changed[0]] < 0.3).all()
+    assert (grey[1][changed[1]] > 0.5).float().mean() > 0.95
+
+
+def test_no_rectangle_is_pasted_where_none_is_asked_for():
+    pool, drawn = infected_and_clear(), np.array([0, 1])
+    grey, truth = pool.batch(drawn, 64, generators(0, 0, range(2)))
+    kept = grey.clone(), truth.clone()
+    paste(grey, truth, pool, drawn, range(2), 0.0, 0, 0)
+    assert torch.equal(grey, kept[0])
+    assert torch.equal(truth, kept[1])
+
+
+def test_pasting_does_not_depend_on_how_a_batch_is_shared_out():
+    pool, drawn = infected_and_clear(), np.array([0, 1])
+    parts = []
+    for places in (range(2), range(1), range(1, 2)):
+        grey, truth = pool.batch(drawn[list(places)], 64, generators(5, 2, places))
+        paste(grey, truth, pool, drawn, places, 1.0, 5, 2)
+        parts.append(grey)
+    assert torch.equal(parts[0], torch.cat(parts[1:]))
 
 
 def test_classes_stay_whole_numbers():

@@ -31,6 +31,17 @@ def test_zero_logits_cost_log_two_and_the_hand_computed_iou():
     assert math.isclose(loss.item(), math.log(2) + 1 - (both + 1) / (either + 1), rel_tol=1e-5)
 
 
+def test_entropy_weighs_the_cross_entropy_only():
+    truth = square()
+    weight, logits = torch.ones_like(truth), torch.zeros_like(truth)
+    whole, none = (segmentation_loss(logits, truth, weight, entropy).item() for entropy in (1.0, 0.0))
+    assert math.isclose(whole - none, math.log(2), rel_tol=1e-5)
+    edge = torch.zeros_like(truth)
+    output = InfNetOutput(logits, logits + 0, logits + 0, logits + 0, edge)
+    saved = infnet_loss(output, truth) - infnet_loss(output, truth, 0.5)
+    assert math.isclose(saved.item(), 4 * 0.5 * math.log(2), rel_tol=1e-5)
+
+
 def test_boundary_weights_do_not_cancel():
     """A mistake at the boundary must cost more than one of the same size far from it."""
     truth = square()
