@@ -21,6 +21,7 @@ from train.data import STORED, Example
 LOOSE = (-0.03, 0.12)  # widening of the lung box in training: the app's box is never perfect
 PLAIN = (0.04, 0.04)  # the app's own margin
 PATCH = (0.25, 0.75)  # sides of a pasted rectangle, as shares of the slice's
+REACH = (0.0, 0.04, 0.08, 0.12)  # how far the border of a region may move, as shares of the side of the slice
 AUGMENT, ORDER, PASTE = 0, 1, 3  # streams of random numbers that must not repeat each other; train.loop has another
 
 Draw = Callable[[int], NDArray[np.int64]]  # step -> places of the batch's slices in a pool
@@ -166,6 +167,19 @@ def to_input(grey: Tensor) -> Tensor:
 def guided(grey: Tensor, infection: Tensor) -> Tensor:
     """Network input (N, 6, S, S) of grey (N, 1, S, S) in [0, 1] and an infection map of the same shape."""
     return torch.cat([to_input(grey), infection.expand(-1, 3, -1, -1)], 1).contiguous(memory_format=torch.channels_last)
+
+
+def roughen(infection: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
+    """Move the border of the true region in and out at random, by less or more in every slice, as far as a network
+    is mistaken: small parts may go, neighbours may join. (N, 1, S, S) of 0 and 1."""
+    moved = []
+    size = infection.shape[-1]
+    for one, rng in zip(infection, rngs, strict=True):
+        reach = int(rng.choice(REACH) * size) // 2 * 2 + 1
+        noise = torch.tensor(rng.normal(0, 0.2, (1, 1, 8, 8)), dtype=torch.float32, device=infection.device)
+        waves = F.interpolate(noise, (size, size), mode="bicubic")
+        moved.append((F.avg_pool2d(one[None], reach, 1, reach // 2) + (waves if reach > 1 else 0) > 0.5).float())
+    return torch.cat(moved)
 
 
 def soften(infection: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:

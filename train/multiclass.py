@@ -1,7 +1,8 @@
 """Train a network that splits infection into GGO and consolidation: `python -m train.multiclass --out run/fcn8s`.
 
-It sees the slice and the infection map (paper, section III-D). In training the map is the true region, softened at
-random so that it resembles a network's map; `--unguided` leaves it out, as the baselines of Table III do.
+It sees the slice and the infection map (paper, section III-D). In training the map is the true region, its border moved
+and softened at random so that it resembles a network's map; `--unguided` leaves it out, as the baselines of Table III
+do. `--network unet --options '{"encoder": "tu-res2net50d"}' --init RUN` starts from the backbone of an Inf-Net.
 
 --network fcn8s (default), `deeplabv3+` (stride 16; 8 with --options '{"stride": 8}') or `unet` (the authors' later
 "MC" network). --paper: FCN8s of full width at 512 pixels, SGD with learning rate 1e-10 on the summed cross entropy,
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from infnet.metrics import paper_scores
 from infnet.study import CONSOLIDATION, GGO
 from train import report
-from train.batches import Pool, by_epoch, generators, guided, soften, to_input
+from train.batches import Pool, by_epoch, generators, guided, roughen, soften, to_input
 from train.config import TrainConfig
 from train.data import Example, held_out, labelled, split_record
 from train.distributed import Place
@@ -56,7 +57,7 @@ def for_classes(config: TrainConfig, is_guided: bool, slim: bool = True) -> Trai
 def class_task(
     config: TrainConfig, train: Sequence[Example], validation: Sequence[Example], place: Place, literal: bool = False
 ) -> Task:
-    """GGO and consolidation. `literal`: the paper's loss, and true regions without softening."""
+    """GGO and consolidation. `literal`: the paper's loss, and true regions as they are."""
     pool = Pool(train, place.device)
     draw = by_epoch(len(pool), config.batch, config.seed)
     sees_map = config.options["inputs"] == 6
@@ -69,7 +70,7 @@ def class_task(
         rngs = generators(config.seed, step, places)
         grey, truth = pool.batch(draw(drawn)[list(places)], side, rngs, classes=True)
         region = (truth[:, None] > 0).float()
-        return see(grey, region if literal else soften(region, rngs)), truth
+        return see(grey, region if literal else soften(roughen(region, rngs), rngs)), truth
 
     def loss(logits: Tensor, truth: Tensor) -> Tensor:
         return summed_entropy(logits.float(), truth) if literal else class_loss(logits.float(), truth)

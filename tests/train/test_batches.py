@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from infnet.errors import InfNetError
-from train.batches import Pool, by_epoch, by_share, generators, guided, paste, soften
+from train.batches import Pool, by_epoch, by_share, generators, guided, paste, roughen, soften
 from train.data import STORED, Example
 
 
@@ -128,3 +128,15 @@ def test_softened_regions_keep_their_place_and_lose_confidence():
     assert soft.max() <= 1
     assert ((soft > 0.4) == (region > 0)).float().mean() > 0.97
     assert all(0.8 <= float(one[0, 35, 35]) <= 1 for one in soft)
+
+
+def test_a_roughened_region_is_as_wrong_as_a_network_and_no_more():
+    region = torch.zeros(40, 1, 128, 128)
+    region[..., 30:100, 20:60] = 1
+    rough = roughen(region, generators(0, 0, range(40)))
+    assert set(rough.unique().tolist()) == {0, 1}
+    overlap = [float(2 * (a * b).sum() / (a.sum() + b.sum())) for a, b in zip(region, rough, strict=True)]
+    assert 0.7 < min(overlap) < 0.93
+    assert 0.88 < sum(overlap) / 40 < 0.98
+    kept = [torch.equal(a, b) for a, b in zip(region, rough, strict=True)]
+    assert 3 < sum(kept) < 20  # one in four is left as it is
