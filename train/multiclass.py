@@ -123,10 +123,10 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     if options.paper:
         config = configure(options, paper(len(train)))
     config = for_classes(config, not options.unguided, slim=not options.paper)
-    seen = seen_by(options.init, config, {"labelled": validation})
     task = class_task(config, train, validation, place, literal=options.paper)
-    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     start_from(task.network, options.init)
+    seen = seen_by(options.init, config, {"labelled": validation})
+    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     fit(task, config, options.out, place, options.resume, deadline)
 
 

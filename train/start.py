@@ -77,7 +77,7 @@ def seen_by(source: str | None, config: TrainConfig, validation: Mapping[str, Se
         leaked = seen & {e.group for examples in validation.values() for e in examples}
     if leaked:
         names = ", ".join(sorted(leaked)[:5]) + (" ..." if len(leaked) > 5 else "")
-        raise InfNetError(f"--init {source}: was trained on patients that validate here ({names}); "
+        raise InfNetError(f"--init {source}: was trained on patients that validate here ({names}), or may have been; "
                           "hold them out there too, by the same --validate-on and --fold")  # fmt: skip
     return seen
 

@@ -190,10 +190,10 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
 
 def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
     config, train, validation = configured(options)
-    seen = seen_by(options.init, config, validation)
     task, _ = infection_task(config, train, validation, place)
-    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     start_from(task.network, options.init)
+    seen = seen_by(options.init, config, validation)
+    task = replace(task, split={**task.split, "seen before": sorted(seen)})
     fit(task, config, options.out, place, options.resume, deadline)
 
 
