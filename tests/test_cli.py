@@ -12,6 +12,7 @@ from PIL import Image
 
 from infnet import pipeline
 from infnet.__main__ import main
+from infnet.concurrency import cores
 from infnet.export.nifti import write_nifti
 from infnet.phantom import chest, write_dicom
 from tests.fakes import fake_engines
@@ -129,3 +130,20 @@ def test_quiet_when_not_a_terminal(engines, phantom, tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.err == ""
     assert captured.out.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "both cores busy"])
+def test_segment_never_hangs(tmp_path, busy):
+    """One in about forty such runs never ended once (see `infnet.engine.openvino_engine`)."""
+    write_dicom(chest(slices=8, rows=128, columns=128, spacing=(25.0, 2.8, 2.8)).study, tmp_path / "series")
+    command = [sys.executable, "-m", "infnet", "segment", str(tmp_path / "series"), "--out", str(tmp_path / "out")]
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores() if busy else 0)]
+    try:
+        for _ in range(150):
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()

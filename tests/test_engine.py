@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ import torch
 from torch import nn
 
 from infnet import engine as engines
-from infnet.engine import Choice, OpenVINOEngine, TorchEngine, cache, choose, open_engine, torch_engine
+from infnet.engine import Choice, OpenVINOEngine, TorchEngine, cache, choose, open_engine, openvino_engine, torch_engine
 from infnet.errors import InfNetError
 from infnet.networks.infnet import InfNetOutput
 
@@ -216,9 +220,88 @@ def test_openvino_is_the_choice_on_a_processor_and_torch_without_it(monkeypatch)
     assert choose("torch") == Choice("torch", "cpu")
     assert choose(device="cuda:1") == Choice("torch", "cuda:1")
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
-    assert choose() == Choice("torch", "cpu")
-    with pytest.raises(InfNetError, match="engine openvino: not installed; run `pip install openvino`"):
-        choose("openvino")
+    with openvino_that_raises(monkeypatch, ModuleNotFoundError("No module named 'openvino'")):
+        assert choose() == Choice("torch", "cpu")
+        with pytest.raises(InfNetError, match="engine openvino: not installed; run `pip install openvino`"):
+            choose("openvino")
+
+
+def test_a_broken_openvino_is_as_good_as_none(monkeypatch):
+    monkeypatch.setattr(engines, "_device", lambda: "cpu")
+    with openvino_that_raises(monkeypatch, OSError("libtbb.so.12: cannot open shared object file")):
+        assert choose() == Choice("torch", "cpu")
+        with pytest.raises(InfNetError, match=r"engine openvino: cannot be loaded \(libtbb.*\); install it again"):
+            choose("openvino")
+
+
+@contextmanager
+def openvino_that_raises(monkeypatch, error):
+    """As if importing openvino raised `error`."""
+
+    def refuse(name):
+        raise error
+
+    openvino_engine._load.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(openvino_engine.importlib, "import_module", refuse)
+        yield
+    openvino_engine._load.cache_clear()
+
+
+def test_one_thread_alone_makes_openvinos_table_of_types(monkeypatch):
+    """Two threads at OpenVINO's first tensor waited for each other for ever."""
+    inside, most, asked = 0, 0, 0
+
+    class Tensor:
+        def __init__(self, array):
+            pass
+
+        @property
+        def data(self):
+            nonlocal inside, most, asked
+            inside, asked = inside + 1, asked + 1
+            most = max(most, inside)
+            time.sleep(0.05)  # lets every other thread in, as the real one does
+            inside -= 1
+
+    fake = SimpleNamespace(Tensor=Tensor, Core=object)
+    monkeypatch.setattr(openvino_engine.importlib, "import_module", lambda name: fake)
+    openvino_engine._load.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: id(openvino_engine.library()), range(8))) == {id(fake)}
+    openvino_engine._load.cache_clear()
+    assert (asked, most) == (1, 1)
+
+
+FIRST_INFERENCE = """
+import os, threading
+import numpy as np
+from infnet.engine.openvino_engine import library
+
+openvino = library()
+parameter = openvino.op.Parameter(openvino.Type.f32, openvino.Shape([1, 8]))
+model = openvino.Model([openvino.opset8.relu(parameter)], [parameter])
+compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": "2"})
+requests = [compiled.create_infer_request() for _ in range(16)]
+start = threading.Barrier(len(requests))
+
+def work(request):
+    start.wait()
+    request.infer([np.ones((1, 8), np.float32)])
+
+threads = [threading.Thread(target=work, args=(request,)) for request in requests]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+os.write(1, b"ended")
+os._exit(0)
+"""
+
+
+def test_the_first_inference_may_come_from_many_threads():
+    """A third of such processes hung before the table of types was made by one thread alone."""
+    for _ in range(5):
+        ended = subprocess.run([sys.executable, "-c", FIRST_INFERENCE], cwd=ROOT, capture_output=True, timeout=60)
+        assert ended.stdout == b"ended", ended.stderr
 
 
 def test_a_graphics_processor_is_chosen_where_there_is_one(monkeypatch):
@@ -241,8 +324,6 @@ def test_what_is_unknown_or_does_not_go_together_is_one_line(arguments, said):
 
 
 def test_bf16_is_refused_where_the_chip_has_none(monkeypatch, cached):
-    from infnet.engine import openvino_engine
-
     monkeypatch.setattr(openvino_engine, "best_precision", lambda: "fp32")
     with pytest.raises(InfNetError, match="bf16: this processor does not compute in it; use fp32"):
         OpenVINOEngine(Scale, "key", (1, 4, 4), "bf16")

@@ -1,6 +1,6 @@
 """Run a network: float arrays in, probability arrays out. Callers never ask which library does it.
 
-OpenVINO is the default on a CPU, torch on a GPU and wherever OpenVINO is not installed.
+OpenVINO is the default on a CPU, torch on a GPU and wherever OpenVINO is not installed or cannot be loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.engine.openvino_engine import OpenVINOEngine
+from infnet.engine.openvino_engine import OpenVINOEngine, library, usable
 from infnet.engine.torch_engine import TorchEngine
 from infnet.errors import InfNetError
 
@@ -68,11 +68,15 @@ def choose(
     if engine == "openvino":
         if device not in (None, "cpu"):
             raise InfNetError(f"device {device}: OpenVINO runs on the CPU here; leave it out, or use the engine torch")
-        if find_spec("openvino") is None:
-            raise InfNetError("engine openvino: not installed; run `pip install openvino`, or use the engine torch")
+        try:
+            library()
+        except ImportError as error:
+            missing = find_spec("openvino") is None
+            reason = "not installed; run `pip install openvino`" if missing else f"{error}; install it again"
+            raise InfNetError(f"engine openvino: {reason}, or use the engine torch") from error
     device = device or ("cpu" if engine == "openvino" else _device())
     if engine is None:
-        engine = "openvino" if device == "cpu" and find_spec("openvino") is not None else "torch"
+        engine = "openvino" if device == "cpu" and usable() else "torch"
     return Choice(engine, device, precision, threads)
 
 

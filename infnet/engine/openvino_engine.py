@@ -26,16 +26,50 @@ MODEL = "model.xml"
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-@cache
+_first_use = threading.RLock()
+
+
 def library() -> Any:
-    """The package openvino, kept from sending its usage statistics: nothing leaves a hospital unasked."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then takes its own stub
-    return importlib.import_module("openvino")
+    """The package openvino, safe to use from several threads; it sends no usage statistics.
+
+    Raises ImportError where it is missing or broken.
+    """
+    return _loaded()[0]
+
+
+def usable() -> bool:
+    """Whether openvino is installed and can be loaded."""
+    try:
+        library()
+    except ImportError:
+        return False
+    return True
+
+
+def _core() -> Any:
+    return _loaded()[1]
+
+
+def _loaded() -> tuple[Any, Any]:
+    """The package and its one Core, after one thread has been through what must not be entered by two at first.
+
+    OpenVINO builds its table of NumPy types when the data of the first tensor is asked for. It lets go of Python's lock
+    on the way (pybind11's `call_once`); a second thread that asks at that moment takes the lock and waits for the
+    table, and both wait for ever.
+    """
+    with _first_use:
+        return _load()
 
 
 @cache
-def _core() -> Any:
-    return library().Core()
+def _load() -> tuple[Any, Any]:
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # openvino then takes its own stub
+    try:
+        openvino = importlib.import_module("openvino")
+        _ = openvino.Tensor(np.zeros(1, np.float32)).data
+        return openvino, openvino.Core()
+    except Exception as error:  # a library that does not fit this machine raises whatever it likes
+        raise ImportError(f"cannot be loaded ({error})") from error
 
 
 def best_precision() -> str:
