@@ -14,8 +14,6 @@ SHELL := /bin/sh
 .PHONY: help app demo test lint bench browser clean
 
 BIN := .venv/bin
-# Lets `import infnet` and `python -m infnet` work from any folder.
-ON_PATH := $(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "infnet.pth").write_text("$(CURDIR)\n")'
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 help: ## list what there is
@@ -32,6 +30,7 @@ test: .venv/.dev browser ## all tests; TESTS="tests/app -k slider" for some of t
 
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 bench: .venv/.dev ## speed, memory and accuracy of every engine; BENCH="networks path" for some of them
@@ -52,16 +51,14 @@ clean: ## remove the environment and the caches
 	  { rm -rf .venv; echo "$(PYTHON): could not make .venv; on Debian: sudo apt-get install python3-venv" >&2; exit 1; }
 	@touch $@
 
-.venv/.app: requirements.txt | .venv/.python
+.venv/.app: requirements.txt pyproject.toml | .venv/.python
 	@echo "Installing what the app needs into .venv (minutes the first time) ..."
 	@$(PIP) -r requirements.txt
-	@$(ON_PATH)
 	@touch $@
 
-.venv/.dev: requirements.txt requirements-dev.txt | .venv/.python
+.venv/.dev: requirements-dev.txt pyproject.toml | .venv/.python
 	@echo "Installing what the tests need into .venv (minutes the first time) ..."
 	@$(PIP) -r requirements-dev.txt
-	@$(ON_PATH)
 	@touch .venv/.app $@
 
 # The browser tests drive Debian's Chromium; without one they are skipped and everything else runs.

@@ -21,10 +21,11 @@ from typing import Any
 import gradio as gr
 
 import infnet
-from app import figures, units
-from app.pictures import WINDOWS
-from app.visit import Finding, Visit, draw, files, read_upload, summary, table
-from infnet import densities, export, phantom, regions
+from app.core import figures, units
+from app.core.pictures import WINDOWS
+from app.core.visit import Finding, Visit, draw, files, read_upload, summary, table
+from infnet import export, phantom
+from infnet.measure import densities, regions
 from infnet.overlay import COLOURS, display
 from infnet.read import find_series
 from infnet.study import CLASS_NAMES

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import streamlit as st
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # streamlit puts this folder on the path, not the project's
-
-from app import about, check, compare, numbers, panels, state, study, viewer
+from app.core import state
+from app.views import about, check, compare, numbers, panels, study, viewer
 
 st.set_page_config("infnet", Path(__file__).with_name("icon.png"), "wide", menu_items={"About": panels.ABOUT})
 

@@ -16,9 +16,11 @@ from PIL import Image
 import infnet
 from benchmarks.measuring import Table, data
 from infnet.engine.openvino_engine import best_precision
-from infnet.metrics import dice
-from infnet.pipeline import Engines
-from infnet.preprocess import normalise, resize, window_grey
+from infnet.geometry.box import resize
+from infnet.grey import window_grey
+from infnet.measure.metrics import dice
+from infnet.pipeline.inputs import normalise
+from infnet.pipeline.models import Engines
 from infnet.study import Study
 
 AGREEMENT = {"fp32": 0.999, "bf16": 0.995, "int8": 0.985}  # pooled Dice with the float32 masks, at least

@@ -14,11 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.measuring import Table, side_by_side
 from infnet import weights
 from infnet.concurrency import cores, each
-from infnet.engine import Choice, Engine, batch_of, open_engine, parallel_of
+from infnet.engine import Choice, Engine, open_engine
 from infnet.engine.openvino_engine import HINTS, best_precision, library
 from infnet.errors import InfNetError
 from infnet.networks import build
-from infnet.pipeline import CHANNELS
+from infnet.pipeline.inputs import CHANNELS
 
 PAPER = 352  # the size of the paper's Inf-Net
 SIDE = 2048  # of the matrices by which the peak is measured
@@ -37,9 +37,9 @@ def reference(network: nn.Module, batch: NDArray[np.float32], device: str = "cpu
 
 def feed(engine: Engine, batch: NDArray[np.float32]) -> None:
     """All slices through an engine in the way the pipeline does it."""
-    size = batch_of(engine)
+    size = engine.batch
     parts = [batch[start : start + size] for start in range(0, len(batch), size)]
-    for _ in each(engine, parts, parallel_of(engine)):
+    for _ in each(engine, parts, engine.parallel):
         pass
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from benchmarks.measuring import Table, command
 from benchmarks.path import profile
+from infnet.geometry.affine import axial_affine
 from infnet.phantom import chest, write_dicom
-from infnet.study import Study, axial_affine
+from infnet.study import Study
 
 COUNTS = (1, 10, 100, 300, 1000)
 MOST_GIB, MOST_GROWTH = 3.0, 0.10  # at 1000 slices; against the cost of a slice at 100

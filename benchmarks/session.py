@@ -13,7 +13,7 @@ import psutil
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import state
+from app.core import state
 from infnet import phantom
 from tests.app.apptest import example, go
 from tests.app.driving import ROOT

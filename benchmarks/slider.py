@@ -17,10 +17,10 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import pictures, state
-from app.pictures import Look
+from app.core import pictures, state
+from app.core.pictures import Look
 from infnet import phantom
-from infnet.pipeline import segment
+from infnet.pipeline.run import segment
 from tests.app.apptest import example, slices
 from tests.app.driving import ROOT, browser, served
 from tests.fakes import fake_engines

@@ -51,7 +51,7 @@ def plain(dataset: Path, size: int, batch: int, batches: int) -> list[float]:
     from torchvision import transforms
 
     from infnet.networks import build
-    from train.losses import infnet_loss
+    from train.fitting.losses import infnet_loss
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base = dataset / "TrainingSet" / "LungInfection-Train" / "Doctor-label"
@@ -87,9 +87,9 @@ def ours(dataset: Path, size: int, batch: int, batches: int) -> tuple[list[float
 
     import torch
 
-    from train.config import TrainConfig
-    from train.distributed import join
-    from train.loop import fit
+    from train.fitting.config import TrainConfig
+    from train.fitting.distributed import join
+    from train.fitting.loop import fit
     from train.supervised import infection_task, split
 
     steps = len(SCALES) * (batches + 1)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import infnet
 from app import gradio_demo

@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from PIL import Image
 
 from tests.app.driving import ROOT, browser, chromium, served

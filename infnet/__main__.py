@@ -70,7 +70,7 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def segment_command(options: argparse.Namespace) -> None:
     import infnet
     from infnet.export import write_all
-    from infnet.statistics import measure
+    from infnet.measure.statistics import measure
 
     if options.out.exists() and not options.out.is_dir():
         raise InfNetError(f"{options.out}: is a file; give a folder for --out")
@@ -91,8 +91,8 @@ def segment_command(options: argparse.Namespace) -> None:
     files = write_all(options.out, study, result, statistics, overlays=not options.no_overlay)
     written = time.perf_counter()
 
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    for notice in result.notices:
+        print(f"warning: {notice.text}", file=sys.stderr)
     summary = statistics.summary()
     lesion, lung = summary["lesion_volume_ml"], summary["lung_volume_ml"]
     share = summary["involvement_percent"]

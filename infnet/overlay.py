@@ -11,7 +11,8 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from infnet.errors import GeometryError
-from infnet.preprocess import Orientation, resize, window_hu
+from infnet.geometry.box import resize
+from infnet.grey import window_hu
 from infnet.study import CONSOLIDATION, GGO, PICTURE, Segmentation, Study
 
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -32,21 +33,13 @@ VIRIDIS: tuple[Colour, ...] = (
 FAINT = 0.2  # probability below which the heat map fades away
 
 
-def upright(study: Study) -> Orientation:
-    """How to turn the study's arrays upright: patient's right on the image's left, front on top, slices to the head.
-
-    `upright(study).apply(volume)` is a view; its slice index is the one that `display` takes.
-    """
-    return Orientation.of(study.affine)
-
-
 def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW) -> NDArray[np.uint8]:
     """Upright slice `index` (along the upright slice axis) as grey uint8 (row, column).
 
     HU: `window` (black, white). Grey of 8 bits: as it is. Other grey: by the range of the whole study, so that every
     slice is shown alike. Raises GeometryError for an index out of range.
     """
-    volume = upright(study).apply(study.pixels)
+    volume = study.orientation.apply(study.pixels)
     if not 0 <= index < len(volume):
         raise GeometryError(f"{study.name}: slice {index} of {len(volume)}; give 0 to {len(volume) - 1}")
     return _grey(study, volume[index], window)
@@ -74,7 +67,7 @@ def cut(study: Study, volume: NDArray, axis: Axis, index: int) -> NDArray:
     """
     if axis != "axial" and (study.affine is None or study.source.get("format") == PICTURE):
         raise GeometryError(f"{study.name}: loose pictures have no {axis} view; give the DICOM series or a NIfTI")
-    turned = upright(study).apply(volume)
+    turned = study.orientation.apply(volume)
     place = ("axial", "coronal", "sagittal").index(axis)
     count = turned.shape[place]
     if not 0 <= index < count:
@@ -113,7 +106,7 @@ def _square_shape(study: Study, axis: Axis, shape: tuple[int, ...]) -> tuple[int
     """Rows and columns of a plane once its millimetres are square."""
     if study.affine is None:
         return shape[0], shape[1]
-    head, back, left = upright(study).spacing(study.spacing)
+    head, back, left = study.orientation.spacing(study.spacing)
     down, across = {"axial": (back, left), "coronal": (head, left), "sagittal": (head, back)}[axis]
     finest = min(down, across)
     return max(round(shape[0] * down / finest), 1), max(round(shape[1] * across / finest), 1)

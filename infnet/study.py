@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.errors import GeometryError
+from infnet.errors import GeometryError, InfNetError
+from infnet.geometry.affine import axial_affine
+from infnet.geometry.orientation import Orientation
+from infnet.notices import NO_MILLIMETRES, Notice, warn, without
 
 BACKGROUND, GGO, CONSOLIDATION = 0, 1, 2
 CLASS_NAMES = {GGO: "ground-glass opacity", CONSOLIDATION: "consolidation"}
@@ -17,7 +21,7 @@ RIGHT, LEFT = 1, 2
 LUNG_NAMES = {RIGHT: "right lung", LEFT: "left lung"}
 LOWEST_THRESHOLD = 0.2  # infection probability below which nothing can be called a lesion
 PICTURE = "picture"  # `source["format"]` of a loose picture
-NO_MILLIMETRES = "There are no millimetres: sizes are in pixels and percent."
+NO_GEOMETRY = warn(NO_MILLIMETRES, "There are no millimetres: sizes are in pixels and percent.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +32,8 @@ class Study:
     affine: 4 x 4, index (slice, row, column, 1) -> patient LPS millimetres; None where there is no geometry (a loose
         picture).
     name: short label for files and messages, never a patient's name.
-    volumetric: False where volumes would be a lie (one slice, gaps, uneven or duplicate slices).
-    warnings: sentences that travel with every result.
+    volumetric: False where a volume would be wrong (one slice, gaps, uneven or duplicate slices).
+    notices: what a reader should know; they travel with every result.
     source: facts about where the pixels came from (format, modality, series, transfer syntax ...), no patient names.
     """
 
@@ -38,7 +42,7 @@ class Study:
     is_hu: bool = True
     name: str = "study"
     volumetric: bool = True
-    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,6 +59,16 @@ class Study:
             object.__setattr__(self, "volumetric", False)
 
     @property
+    def is_picture(self) -> bool:
+        """Whether it came as loose pictures, whose masks are pictures too, even with mm per pixel given."""
+        return self.affine is None or self.source.get("format") == PICTURE
+
+    @cached_property
+    def orientation(self) -> Orientation:
+        """How its arrays are turned upright: patient's right on the image's left, front on top, slices to the head."""
+        return Orientation.of(self.affine)
+
+    @property
     def spacing(self) -> tuple[float, float, float]:
         """Millimetres between slices, rows and columns. Raises GeometryError where there is no geometry."""
         lengths = np.linalg.norm(self._affine()[:3, :3], axis=0)
@@ -68,7 +82,7 @@ class Study:
 
     @property
     def voxel_volume_ml(self) -> float:
-        """Volume of one voxel, ml. Raises GeometryError where a volume would be a lie."""
+        """Volume of one voxel, ml. Raises GeometryError where a volume would be wrong."""
         if not self.volumetric:
             raise GeometryError(f"{self.name}: no volume (one slice, or uneven slices); use areas instead")
         axes = self._affine()[:3, :3]
@@ -89,23 +103,18 @@ class Study:
         """Give a loose picture its millimetres per pixel; areas become mm2, volumes stay unknown."""
         if not (row_mm > 0 and column_mm > 0 and np.isfinite(row_mm + column_mm)):
             raise GeometryError(f"{self.name}: {row_mm} x {column_mm} mm per pixel; give two numbers above 0")
-        warnings = tuple(w for w in self.warnings if w != NO_MILLIMETRES)
         affine = axial_affine((1.0, row_mm, column_mm))
-        return replace(self, affine=affine, volumetric=False, warnings=warnings)
+        return replace(self, affine=affine, volumetric=False, notices=without(self.notices, NO_MILLIMETRES))
 
-    def with_warnings(self, *more: str) -> Study:
-        return replace(self, warnings=(*self.warnings, *more))
+    def with_notices(self, *more: Notice) -> Study:
+        """The same study with more notices."""
+        return replace(self, notices=(*self.notices, *more))
 
 
-def axial_affine(
-    spacing: tuple[float, float, float], origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
-) -> NDArray[np.float64]:
-    """Index (slice, row, column) -> LPS mm, upright axial: columns to the left, rows to the back, slices up."""
-    affine = np.zeros((4, 4))
-    affine[2, 0], affine[1, 1], affine[0, 2] = spacing
-    affine[:3, 3] = origin
-    affine[3, 3] = 1
-    return affine
+def check_threshold(threshold: float) -> None:
+    """Raises InfNetError for what cannot be a threshold."""
+    if not LOWEST_THRESHOLD <= threshold < 1:
+        raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
 
 
 def label(
@@ -133,7 +142,7 @@ class Segmentation:
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32]
     lungs: NDArray[np.uint8]
-    warnings: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     consolidation: NDArray[np.uint8] | None = None
 

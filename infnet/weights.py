@@ -49,8 +49,11 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where the weights are: INFNET_WEIGHTS, or `weights/` beside the package."""
-    return Path(os.environ.get("INFNET_WEIGHTS", Path(__file__).parents[1] / "weights"))
+    """Where the weights are: INFNET_WEIGHTS, those inside the installed package, or `weights/` of a checkout."""
+    if chosen := os.environ.get("INFNET_WEIGHTS"):
+        return Path(chosen)
+    inside = Path(__file__).with_name("shipped")
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "weights"
 
 
 def registry() -> dict[str, Entry]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import binary_opening
 
-from infnet.pipeline import Engines, Model
-from infnet.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from infnet.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
+from infnet.pipeline.models import Engines, Model
 from infnet.weights import Entry
 
 
@@ -19,6 +19,9 @@ class FakeEngine:
     """Runs a function and counts its calls and slices."""
 
     name = "fake"
+    batch = 1
+    parallel = 1
+    notices = ()
 
     def __init__(self, function):
         self.function = function

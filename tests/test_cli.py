@@ -58,7 +58,7 @@ def test_dicom_folder_in_files_out(engines, phantom, tmp_path, capsys):
 
 
 def test_loose_picture_gives_pngs_and_no_millilitres(engines, phantom, tmp_path):
-    from infnet.preprocess import window_hu
+    from infnet.grey import window_hu
 
     Image.fromarray(window_hu(phantom.study.pixels[6])).save(tmp_path / "slice.png")
     assert main(["segment", str(tmp_path / "slice.png"), "--out", str(tmp_path / "out")]) == 0
@@ -73,7 +73,7 @@ def test_loose_picture_gives_pngs_and_no_millilitres(engines, phantom, tmp_path)
 
 
 def test_a_picture_stays_pictures_when_its_millimetres_are_given(engines, phantom, tmp_path, capsys):
-    from infnet.preprocess import window_hu
+    from infnet.grey import window_hu
 
     Image.fromarray(window_hu(phantom.study.pixels[6])).save(tmp_path / "slice.png")
     arguments = ["segment", str(tmp_path / "slice.png"), "--out", str(tmp_path / "out"), "--mm-per-pixel", "2.8"]

@@ -18,10 +18,11 @@ from infnet.cohort.journal import Journal, held
 from infnet.cohort.row import flat
 from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
+from infnet.geometry.affine import axial_affine
 from infnet.phantom import write_dicom
-from infnet.study import Study, axial_affine
+from infnet.study import Study
 from tests.fakes import fake_engines
-from tests.test_pipeline import chest
+from tests.pipeline.test_run import chest
 
 
 @pytest.fixture
@@ -284,4 +285,4 @@ def test_a_ray_cluster_of_two_workers_gives_the_same_table(tmp_path):
 def test_ray_is_named_where_it_is_missing(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     assert main(["batch", str(folder), str(tmp_path / "out"), "--ray", "auto"]) == 2
-    assert "Ray is not installed; run `pip install 'ray[data]'`" in capsys.readouterr().err
+    assert "Ray is not installed; run `pip install 'infnet[ray]'`" in capsys.readouterr().err

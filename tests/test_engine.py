@@ -17,6 +17,7 @@ from infnet import engine as engines
 from infnet.engine import Choice, OpenVINOEngine, TorchEngine, cache, choose, open_engine, openvino_engine, torch_engine
 from infnet.errors import InfNetError
 from infnet.networks.infnet import InfNetOutput
+from tests.notices import texts
 
 ROOT = Path(__file__).parents[1]
 TORCH = torch.__version__.split("+")[0]
@@ -115,7 +116,7 @@ def test_where_memory_runs_out_the_batch_is_halved_and_that_is_said():
     assert found.shape == (5, 1, 4, 4)
     assert (found == 0.5).all()
     assert network.asked == [5, 2, 2, 1]
-    assert engine.notes == ("Memory of cpu ran out: slices were taken in batches of 2.",)
+    assert texts(engine) == ("Memory of cpu ran out: slices were taken in batches of 2.",)
 
 
 def test_where_one_slice_is_too_much_for_the_device_the_processor_takes_over(monkeypatch):
@@ -133,7 +134,7 @@ def test_where_one_slice_is_too_much_for_the_device_the_processor_takes_over(mon
     engine.batch = 4
     assert (engine(np.zeros((3, 1, 4, 4), np.float32)) == 0.5).all()
     assert engine.name == f"torch {TORCH} cpu fp32"
-    assert engine.notes == (
+    assert texts(engine) == (
         "Memory of meta ran out: slices were taken in batches of 1.",
         "Memory of meta ran out even for one slice: the processor took over.",
     )

@@ -11,40 +11,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"errors", "geometry", "study"}
+GROUND = {"errors", "notices", "version", "concurrency", "geometry", "study", "grey"}
 
-# Module of infnet -> the modules of infnet that it may know. A new module finds its place here first.
+# Room or module of infnet -> the rooms and modules of infnet that it may know. A new one finds its place here first.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "geometry": set(),
-    "metrics": set(),
-    "study": {"errors"},
-    "preprocess": GROUND,
+    "notices": set(),
+    "version": set(),
     "concurrency": set(),
-    "lungs": GROUND | {"preprocess", "concurrency"},
-    "statistics": GROUND | {"preprocess"},
-    "overlay": GROUND | {"preprocess"},
-    "grid": GROUND | {"preprocess"},
-    "thresholds": GROUND | {"grid", "pipeline"},
-    "severity": {"study", "statistics"},
-    "regions": GROUND | {"grid", "statistics"},
-    "lesions": GROUND | {"grid", "statistics"},
-    "densities": GROUND | {"grid"},
-    "compare": GROUND | {"grid", "statistics"},
-    "gate": GROUND | {"grid", "preprocess"},
-    "stages": GROUND | {"preprocess", "pipeline", "weights"},
-    "check": GROUND | {"metrics", "preprocess"},
-    "methods": {"study"},
-    "phantom": GROUND | {"preprocess"},
+    "grey": set(),
+    "geometry": {"errors", "study"},
+    "study": {"errors", "notices", "geometry"},
     "networks": set(),
-    "engine": {"errors"},
+    "engine": {"errors", "notices"},
     "weights": {"errors", "networks"},
     "read": GROUND,
-    "export": GROUND | {"preprocess", "statistics", "overlay", "lesions", "concurrency"},
-    "pipeline": GROUND | {"preprocess", "lungs", "engine", "weights", "concurrency", "__init__"},
-    "cohort": GROUND
-    | {"read", "weights", "engine", "pipeline", "statistics", "export", "concurrency", "__init__"},
-    "__init__": {"errors", "read", "study", "pipeline", "statistics", "weights"},
+    "overlay": GROUND,
+    "pipeline": GROUND | {"engine", "weights"},
+    "measure": GROUND | {"pipeline"},
+    "export": GROUND | {"measure", "overlay"},
+    "phantom": GROUND,
+    "cohort": GROUND | {"read", "weights", "engine", "pipeline", "measure", "export", "__init__"},
+    "__init__": {"errors", "notices", "version", "read", "study", "pipeline", "measure", "weights"},
 }
 TORCH = {"torch", "torchvision", "timm", "segmentation_models_pytorch"}
 ALGORITHMS = {"scipy", "skimage", "pydicom", "nibabel", "safetensors"} | TORCH
@@ -109,7 +97,7 @@ def test_arrows_between_the_packages(folder: str, forbidden: set[str]) -> None:
 
 
 def test_pure_modules_know_no_network_library() -> None:
-    pure = ("errors", "geometry", "metrics", "study", "preprocess", "lungs", "statistics", "overlay", "phantom")
+    pure = ("errors", "notices", "geometry", "study", "grey", "measure", "overlay", "phantom")
     for path in [p for p in files("infnet") if top(p) in (*pure, "read", "export")]:
         seen = {name.split(".")[0] for name in imports(path)}
         assert not seen & TORCH, f"{name_of(path)} may not import {sorted(seen & TORCH)}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infnet.errors import GeometryError
+from infnet.geometry.affine import axial_affine
 from infnet.overlay import (
     COLOURS,
     DIFFERENCE_COLOURS,
@@ -17,9 +18,8 @@ from infnet.overlay import (
     heat_scale,
     overlay,
     plane,
-    upright,
 )
-from infnet.study import CONSOLIDATION, GGO, Segmentation, Study, axial_affine
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 from tests.orders import ORDERS, stored
 
 
@@ -49,13 +49,13 @@ SAGITTAL[0, 0], SAGITTAL[2, 1], SAGITTAL[1, 2], SAGITTAL[3, 3] = 1, -1, 1, 1
 )
 def test_right_is_left_on_the_picture_and_front_on_top(affine):
     study, corner = marked(affine)
-    turned = upright(study).apply(study.pixels)
+    turned = study.orientation.apply(study.pixels)
     top = display(study, len(turned) - 1)  # the slice nearest to the head
     assert top[0, 0] == 255
     assert np.count_nonzero(top) == 1
     labels = np.zeros(study.pixels.shape, np.uint8)
     labels[corner] = GGO
-    drawn = overlay(top, upright(study).apply(labels)[-1], opacity=1)
+    drawn = overlay(top, study.orientation.apply(labels)[-1], opacity=1)
     assert tuple(drawn[0, 0]) == COLOURS[GGO]
 
 

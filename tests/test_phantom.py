@@ -12,10 +12,11 @@ import pytest
 from scipy.ndimage import binary_erosion, label
 
 from infnet.errors import GeometryError
+from infnet.geometry.affine import axial_affine
+from infnet.geometry.orientation import Orientation
+from infnet.measure.statistics import measure
 from infnet.phantom import chest, write_dicom
-from infnet.preprocess import Orientation
-from infnet.statistics import measure
-from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study, axial_affine
+from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 
 
 @pytest.fixture(scope="module")

@@ -7,20 +7,12 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
+from infnet.geometry.affine import axial_affine
+from infnet.geometry.box import Box, crop, mask_box, paste, resize, restore
+from infnet.geometry.orientation import Orientation
+from infnet.grey import window_grey, window_hu
 from infnet.phantom import chest
-from infnet.preprocess import (
-    Box,
-    Orientation,
-    crop,
-    lung_box,
-    normalise,
-    paste,
-    resize,
-    restore,
-    window_grey,
-    window_hu,
-)
-from infnet.study import axial_affine
+from infnet.pipeline.inputs import normalise
 
 SHAPE = (3, 4, 5)
 MASK = np.arange(60).reshape(SHAPE)
@@ -96,18 +88,18 @@ def test_crop_and_paste():
     assert back.dtype == part.dtype
 
 
-def test_lung_box_margin_and_limits():
+def test_mask_box_margin_and_limits():
     lungs = np.zeros((100, 200), np.uint8)
     lungs[20:70, 50:150] = 1
-    assert lung_box(lungs, margin=0.04) == Box(18, 46, 72, 154)
-    assert lung_box(lungs, margin=1.0) == Box(0, 0, 100, 200)
-    assert lung_box(np.zeros((5, 5))) is None
+    assert mask_box(lungs, margin=0.04) == Box(18, 46, 72, 154)
+    assert mask_box(lungs, margin=1.0) == Box(0, 0, 100, 200)
+    assert mask_box(np.zeros((5, 5))) is None
 
 
-def test_lung_box_has_a_smallest_side():
+def test_mask_box_has_a_smallest_side():
     lungs = np.zeros((100, 200), np.uint8)
     lungs[50:52, 100:104] = 1
-    box = lung_box(lungs, smallest=40)
+    box = mask_box(lungs, smallest=40)
     assert box is not None
     assert min(box.shape) >= 40
     assert box.top <= 50 < 52 <= box.bottom
@@ -115,7 +107,7 @@ def test_lung_box_has_a_smallest_side():
 
 def test_restore_is_the_undo_of_crop_and_resize():
     chest_mask = chest(slices=1).lungs[0] == 1  # the right lung alone
-    box = lung_box(chest_mask)
+    box = mask_box(chest_mask)
     assert box is not None
     square = resize(crop(chest_mask.astype(np.float32), box), (352, 352))
     back = restore(square, box, chest_mask.shape) > 0.5

@@ -17,7 +17,7 @@ def python(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["read", "segment", "load_engines", "statistics.measure", "weights.load_reference", "InfNetError", "Study"]
+    "name", ["read", "segment", "load_engines", "measure.measure", "weights.load_reference", "InfNetError", "Study"]
 )
 def test_name_is_there_after_a_plain_import(name):
     assert python(f"import infnet; print(callable(infnet.{name}))") == "True"

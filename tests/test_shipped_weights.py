@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 import infnet
-from infnet.metrics import dice
+from infnet.measure.metrics import dice
 from infnet.phantom import chest
-from infnet.pipeline import load_engines, segment
+from infnet.pipeline.models import load_engines
+from infnet.pipeline.run import segment
 from infnet.study import CONSOLIDATION, Study
 from train import data
 from train.lungs import split

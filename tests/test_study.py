@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from infnet.errors import GeometryError
-from infnet.study import Segmentation, Study, axial_affine
+from infnet.geometry.affine import axial_affine
+from infnet.notices import warn
+from infnet.study import Segmentation, Study
 
 PIXELS = np.zeros((2, 3, 4), np.int16)
+FIRST, SECOND = warn("first", "First."), warn("second", "Second.")
 
 
 def test_spacing_area_and_volume_of_an_upright_grid_are_exact():
@@ -73,19 +76,19 @@ def test_an_affine_is_invertible(affine):
 
 
 def test_with_pixels_keeps_geometry_and_refuses_another_grid():
-    study = Study(PIXELS, axial_affine((5.0, 1.0, 1.0)), name="a", warnings=("w",))
+    study = Study(PIXELS, axial_affine((5.0, 1.0, 1.0)), name="a", notices=(FIRST,))
     other = study.with_pixels(PIXELS + 1)
     assert other.affine is study.affine
-    assert other.warnings == ("w",)
+    assert other.notices == (FIRST,)
     assert other.pixels[0, 0, 0] == 1
     with pytest.raises(GeometryError, match="keep the grid"):
         study.with_pixels(PIXELS[:1])
 
 
 def test_warnings_are_added_to_a_copy():
-    study = Study(PIXELS, None, warnings=("first",))
-    assert study.with_warnings("second").warnings == ("first", "second")
-    assert study.warnings == ("first",)
+    study = Study(PIXELS, None, notices=(FIRST,))
+    assert study.with_notices(SECOND).notices == (FIRST, SECOND)
+    assert study.notices == (FIRST,)
 
 
 def test_a_segmentation_has_one_grid():

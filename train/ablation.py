@@ -12,11 +12,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from train.checkpoint import load_checkpoint, write_text
-from train.distributed import Place
-from train.loop import fit
-from train.options import run_program
-from train.report import write_log
+from train.fitting.checkpoint import load_checkpoint, write_text
+from train.fitting.distributed import Place
+from train.fitting.loop import fit
+from train.fitting.options import run_program
+from train.fitting.report import write_log
 from train.supervised import configured, infection_task, mixing_parser
 
 # Rows of the table: partial decoder (PPD), reverse attention (RA), edge attention (EA).

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from infnet.errors import InfNetError
-from infnet.preprocess import crop, lung_box, resize, window_grey, window_hu
+from infnet.geometry.box import crop, mask_box, resize
+from infnet.grey import window_grey, window_hu
 from train.maps import ENDINGS
 
 STORED = 384  # side of the slices kept in memory
@@ -265,7 +266,7 @@ def _cropped(
     name: str, group: str, grey: Grey, lungs: NDArray[np.bool_], mask: Grey, classes: bool = False
 ) -> Example:
     """A full-field slice cut a little wider than its lungs, with the lung box inside."""
-    tight, box = lung_box(lungs, margin=0.0), lung_box(lungs, margin=SURROUND)
+    tight, box = mask_box(lungs, margin=0.0), mask_box(lungs, margin=SURROUND)
     assert tight is not None
     assert box is not None
     rows, columns = box.shape
@@ -286,7 +287,9 @@ def coronacases(root: Path) -> list[Example]:
 
 def lesion_free(root: Path) -> list[Example]:
     """Slices of a patient without infection (LIDC-IDRI-0001), cropped as the app does with the shipped lung network."""
-    from infnet.pipeline import find_lungs, grey_slices, load_engines
+    from infnet.pipeline.inputs import grey_slices
+    from infnet.pipeline.lungs import find_lungs
+    from infnet.pipeline.models import load_engines
     from infnet.read import read
 
     study = read(root / "dicom" / "lidc-0001")
@@ -352,7 +355,7 @@ def lungs(root: Path) -> list[Example]:
 
 
 def _lung_example(name: str, group: str, grey: Grey, mask: NDArray[np.bool_]) -> Example:
-    box = lung_box(mask, margin=0.0)
+    box = mask_box(mask, margin=0.0)
     rows, columns = mask.shape
     inner = (
         (box.top / rows, box.left / columns, box.bottom / rows, box.right / columns) if box else (0.0, 0.0, 1.0, 1.0)

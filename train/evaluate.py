@@ -40,7 +40,7 @@ from rich.table import Table
 
 from infnet import weights
 from infnet.errors import InfNetError
-from infnet.metrics import Scores, all_scores, dice
+from infnet.measure.metrics import Scores, all_scores, dice
 from infnet.study import CONSOLIDATION, GGO
 from train.data import data_root, in_dataset
 from train.maps import (

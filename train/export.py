@@ -12,8 +12,8 @@ from pathlib import Path
 from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import NETWORKS, build
-from train.checkpoint import averaged, load_checkpoint
-from train.config import TrainConfig
+from train.fitting.checkpoint import averaged, load_checkpoint
+from train.fitting.config import TrainConfig
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from infnet.errors import InfNetError
-from infnet.pipeline import load_engines
+from infnet.pipeline.models import load_engines
 from train.data import data_root, held_out, labelled
 from train.validate import evaluate_labelled, with_checkpoint
 

@@ -16,15 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infnet.metrics import dice
-from train.batches import Pool, by_epoch, generators
-from train.config import TrainConfig
+from infnet.measure.metrics import dice
 from train.data import Example, held_out, lungs, split_record
-from train.distributed import Place
-from train.loop import Batch, Scores, Task, fit
-from train.losses import overlap_loss
-from train.options import build_network, configure, run_program, training_parser
-from train.start import seen_by, start_from
+from train.fitting.batches import Pool, by_epoch, generators
+from train.fitting.config import TrainConfig
+from train.fitting.distributed import Place
+from train.fitting.loop import Batch, Scores, Task, fit
+from train.fitting.losses import overlap_loss
+from train.fitting.options import build_network, configure, run_program, training_parser
+from train.fitting.start import seen_by, start_from
 
 ANY_CROP = (-0.02, 0.9)  # from a crop that touches the lungs to the full field
 WHOLE = (9.0, 9.0)

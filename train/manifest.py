@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
-from infnet.preprocess import WINDOW
-from train.checkpoint import write_text
+from infnet.grey import WINDOW
+from train.fitting.checkpoint import write_text
 
 MANIFEST, SETTINGS = "manifest.csv", "prepare.json"
 LUNGS_AT_LEAST = 1.0  # percent of the slice: below it are the tips of the lungs, of which a box shows little

@@ -22,17 +22,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from infnet.metrics import paper_scores
+from infnet.measure.metrics import paper_scores
 from infnet.study import CONSOLIDATION, GGO
-from train import report
-from train.batches import Pool, by_epoch, generators, guided, roughen, soften, to_input
-from train.config import TrainConfig
 from train.data import Example, held_out, labelled, split_record
-from train.distributed import Place
-from train.loop import Batch, Scores, Task, fit, scale_at
-from train.losses import class_loss, summed_entropy
-from train.options import build_network, configure, epochs, run_program, training_parser
-from train.start import seen_by, start_from
+from train.fitting import report
+from train.fitting.batches import Pool, by_epoch, generators, guided, roughen, soften, to_input
+from train.fitting.config import TrainConfig
+from train.fitting.distributed import Place
+from train.fitting.loop import Batch, Scores, Task, fit, scale_at
+from train.fitting.losses import class_loss, summed_entropy
+from train.fitting.options import build_network, configure, epochs, run_program, training_parser
+from train.fitting.start import seen_by, start_from
 
 NETWORKS = ("fcn8s", "deeplabv3+", "unet")
 RECIPE = TrainConfig(steps=800, network="fcn8s", batch=8, ema=0.99, weight_decay=1e-3, validate_every=100)

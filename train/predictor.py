@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from infnet import weights
 from infnet.engine.torch_engine import probabilities
 from infnet.errors import InfNetError, WeightsError
+from infnet.geometry.box import resize
+from infnet.grey import window_grey
 from infnet.networks import build
-from infnet.preprocess import normalise, resize, window_grey
-from train.checkpoint import averaged
+from infnet.pipeline.inputs import normalise
+from train.fitting.checkpoint import averaged
 
 SIZE = 352  # side of the input in the paper, where a file does not say another
 

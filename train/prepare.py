@@ -30,8 +30,11 @@ from numpy.typing import NDArray
 
 from infnet.errors import InfNetError
 from infnet.export import write_png
-from infnet.pipeline import SMALLEST_BOX, Engines, find_lungs, grey_slices, load_engines
-from infnet.preprocess import WINDOW, Box, Orientation, crop, lung_box
+from infnet.geometry.box import Box, crop, mask_box
+from infnet.grey import WINDOW
+from infnet.pipeline.inputs import SMALLEST_BOX, grey_slices
+from infnet.pipeline.lungs import find_lungs
+from infnet.pipeline.models import Engines, load_engines
 from infnet.read import find_series, read, sniff
 from infnet.read.archive import gather
 from infnet.read.dicom_header import scan
@@ -105,7 +108,7 @@ def lung_slices(study: Study, engines: Engines, settings: Settings, report: Call
     smallest = int(SMALLEST_BOX * min(grey.shape[1:]))
     taken = []
     for i in showing[:: settings.every]:
-        box = lung_box(sides[i], smallest=smallest)
+        box = mask_box(sides[i], smallest=smallest)
         assert box is not None
         taken.append(LungSlice(i, box, crop(grey[i], box), float(percents[i])))
     return taken
@@ -167,7 +170,7 @@ def _failed(source: Source, series: int, error: InfNetError, private: set[str]) 
 
 def _written(source: Source, series: int, study: Study, one: LungSlice, out: Path, private: set[str]) -> Row:
     """Write one slice, transposed; its row."""
-    turn = Orientation.of(study.affine)
+    turn = study.orientation
     rows, columns = turn.apply(study.pixels).shape[1:]
     file = out / "Imgs" / f"{source.group}_{series}-{one.index:04d}.png"
     write_png(file.with_suffix(".part"), one.image.T).replace(file)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
-from train.checkpoint import load_checkpoint
+from train.fitting.checkpoint import load_checkpoint
 
 FILE = Path(__file__).with_name("recipes.toml")
 

@@ -31,15 +31,15 @@ from PIL import Image
 from torch import nn
 
 from infnet.errors import InfNetError
-from infnet.preprocess import resize
-from train.batches import ORDER, Draw, Pool, by_epoch
-from train.checkpoint import load_checkpoint, write_atomically, write_text
-from train.config import TrainConfig
+from infnet.geometry.box import resize
 from train.data import STORED, Example, as_file, from_file, training_set, unlabelled
-from train.distributed import Place
-from train.loop import fit
-from train.options import configure, epochs, run_program, training_parser
-from train.start import seen_by, start_from
+from train.fitting.batches import ORDER, Draw, Pool, by_epoch
+from train.fitting.checkpoint import load_checkpoint, write_atomically, write_text
+from train.fitting.config import TrainConfig
+from train.fitting.distributed import Place
+from train.fitting.loop import fit
+from train.fitting.options import configure, epochs, run_program, training_parser
+from train.fitting.start import seen_by, start_from
 from train.supervised import NETWORKS, READERS, Sources, for_infection, infection_task, paper, predict, split
 
 RECIPE = TrainConfig(steps=1500)

@@ -26,11 +26,8 @@ from PIL import Image
 from torch import nn
 
 from infnet.errors import InfNetError
-from infnet.metrics import dice, paper_scores
+from infnet.measure.metrics import dice, paper_scores
 from infnet.networks.infnet import InfNetOutput
-from train import report
-from train.batches import Draw, Pool, by_epoch, by_share, generators, paste, to_input
-from train.config import TrainConfig
 from train.data import (
     Example,
     clear,
@@ -42,11 +39,14 @@ from train.data import (
     pseudo_labelled,
     split_record,
 )
-from train.distributed import Place
-from train.loop import Batch, Scores, Task, fit, scale_at
-from train.losses import infection_loss
-from train.options import build_network, configure, epochs, run_program, training_parser
-from train.start import seen_by, start_from
+from train.fitting import report
+from train.fitting.batches import Draw, Pool, by_epoch, by_share, generators, paste, to_input
+from train.fitting.config import TrainConfig
+from train.fitting.distributed import Place
+from train.fitting.loop import Batch, Scores, Task, fit, scale_at
+from train.fitting.losses import infection_loss
+from train.fitting.options import build_network, configure, epochs, run_program, training_parser
+from train.fitting.start import seen_by, start_from
 
 NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
 READERS: dict[str, Callable[[Path], list[Example]]] = {

@@ -22,14 +22,18 @@ from PIL import Image
 
 from infnet.engine import Engine, TorchEngine
 from infnet.errors import InfNetError
-from infnet.metrics import dice, paper_scores
-from infnet.pipeline import Engines, Model, load_engines, segment
-from infnet.preprocess import crop, lung_box, normalise, paste, resize, window_grey
+from infnet.geometry.affine import axial_affine
+from infnet.geometry.box import crop, mask_box, paste, resize
+from infnet.grey import window_grey
+from infnet.measure.metrics import dice, paper_scores
+from infnet.pipeline.inputs import normalise
+from infnet.pipeline.models import Engines, Model, load_engines
+from infnet.pipeline.run import segment
 from infnet.read import read
-from infnet.study import CONSOLIDATION, GGO, Study, axial_affine
+from infnet.study import CONSOLIDATION, GGO, Study
 from train.calibration import by_threshold, false_positives, pooled, reliability
-from train.checkpoint import load_checkpoint
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
+from train.fitting.checkpoint import load_checkpoint
 from train.maps import files, load_classes, load_slice, load_truth
 from train.predictor import trained
 
@@ -129,7 +133,7 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
 
 def _as_crop(engines: Engines, plane: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Infection map (row, column) of a full-field slice that was cut to its true lungs before anybody saw it."""
-    box = lung_box(lungs, margin=0.0)
+    box = mask_box(lungs, margin=0.0)
     if box is None:
         return np.zeros(plane.shape, np.float32)
     grey = window_grey(np.ascontiguousarray(crop(plane, box)))[0]

@@ -20,9 +20,9 @@ from infnet.cohort.row import Row, Settings
 from infnet.cohort.workers import by_processes, by_ray
 from infnet.engine import choose
 from infnet.errors import InfNetError
-from infnet.pipeline import check_threshold
 from infnet.read.files import File, NotUsed, natural
 from infnet.read.sniff import kind_of
+from infnet.study import check_threshold
 
 __all__ = ["Row", "Settings", "run", "studies"]
 Report = Callable[[Row, int, int], None]

@@ -12,7 +12,8 @@ import infnet
 from infnet.errors import InfNetError, SeveralSeriesError
 from infnet.export import write_all
 from infnet.export.table import summary
-from infnet.statistics import measure
+from infnet.measure.statistics import measure
+from infnet.notices import warn
 
 STUDIES = "studies"  # folder of what is written for each study
 Row = dict[str, Any]
@@ -48,7 +49,7 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
             if not several.series:
                 raise
             study = infnet.read(path, series=several.series[0].key)
-            study = study.with_warnings(f"The largest of {len(several.series)} series was taken.")
+            study = study.with_notices(warn("several-series", f"The largest of {len(several.series)} series was taken."))
         result = infnet.segment(study, engines)
         statistics = measure(study, result)
         if settings.files:

@@ -71,17 +71,15 @@ def _follow_parent() -> None:
 def by_ray(
     todo: Sequence[Path], out: Path, settings: Settings, workers: int, keep: Callable[[Row], None], address: str
 ) -> Iterator[Row]:
-    """The rows of `todo` by `workers` tasks at a time on a Ray cluster."""
+    """The rows of `todo` by `workers` tasks at a time on a Ray cluster, whose nodes have infnet installed."""
     try:
         import ray.data
     except ImportError:
-        raise InfNetError("--ray: Ray is not installed; run `pip install 'ray[data]'`") from None
+        raise InfNetError("--ray: Ray is not installed; run `pip install 'infnet[ray]'`") from None
     if not todo:
         return
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
     try:
-        ray.init(address=address, runtime_env={"env_vars": {"PYTHONPATH": path}}, log_to_driver=False)
+        ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InfNetError(f"--ray {address}: cannot be reached ({error}); start a cluster with `ray start`") from error
     try:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from infnet.engine.openvino_engine import OpenVINOEngine, library, usable
 from infnet.engine.torch_engine import TorchEngine
 from infnet.errors import InfNetError
+from infnet.notices import Notice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,12 +32,26 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 
 
 class Engine(Protocol):
-    """A network ready to run. It may also say, in `batch` and `parallel` (1 where it does not), how it is fed best:
-    slices in a call, and calls at the same time from different threads."""
+    """A network ready to run."""
 
     @property
     def name(self) -> str:
         """Library, version, device and precision, for the provenance."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many slices it takes best in one call."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """How many calls it takes best at the same time, from different threads."""
+        ...
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What it had to do differently so far."""
         ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,13 +113,3 @@ def open_engine(build: Callable[[], nn.Module], key: str, shape: tuple[int, int,
     if choice.engine == "openvino":
         return OpenVINOEngine(build, key, shape, choice.precision, choice.threads)
     return TorchEngine(build(), choice.device, choice.precision, choice.threads)
-
-
-def batch_of(engine: Engine) -> int:
-    """How many slices the engine takes best in one call."""
-    return int(getattr(engine, "batch", 1))
-
-
-def parallel_of(engine: Engine) -> int:
-    """How many calls the engine takes best at the same time."""
-    return int(getattr(engine, "parallel", 1))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from infnet.engine import cache as kept
 from infnet.engine.torch_engine import single_map
 from infnet.errors import InfNetError
+from infnet.notices import Notice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -86,6 +87,7 @@ class OpenVINOEngine:
     """
 
     batch = 1
+    notices: tuple[Notice, ...] = ()
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infnet.errors import InfNetError
+from infnet.notices import MEMORY_BATCH, MEMORY_DEVICE, Notice, warn, without
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +47,7 @@ class TorchEngine:
     """A torch network on CPU, CUDA or MPS; sigmoid for one output channel, softmax for several.
 
     precision: fp32 or bf16; None takes bf16 on a GPU that computes in it. `batch` follows the free memory of a
-    GPU; where it runs out the batch is halved, then the processor takes over, and `notes` say so.
+    GPU; where it runs out the batch is halved, then the processor takes over, and `notices` say so.
     Raises InfNetError where the device or the precision cannot be used.
     """
 
@@ -66,7 +67,7 @@ class TorchEngine:
             raise InfNetError(f"device {device}: not usable here; use one of {', '.join(usable)}") from error
         if threads and self._device.type == "cpu":
             torch.set_num_threads(threads)
-        self.notes: tuple[str, ...] = ()
+        self.notices: tuple[Notice, ...] = ()
         self.batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
         # A GPU works through one call while other threads prepare the next; torch's own threads fill a processor.
         self.parallel = 1 if self._device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
@@ -145,18 +146,18 @@ class TorchEngine:
             torch.mps.empty_cache()
         if count > 1:
             self.batch = count // 2
-            self._note(f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}.")
+            self._tell(MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}.")
         elif self._device.type != "cpu":
-            self._note(f"Memory of {self._device.type} ran out even for one slice: the processor took over.")
+            self._tell(MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over.")
             self._device, self.precision = torch.device("cpu"), "fp32"
             self._network = self._network.to(self._device, torch.float32)
             self.batch, self.parallel, self._measured = CPU_BATCH, 1, True
         else:
             raise InfNetError("memory: not enough for one slice; close other programs, or use a larger machine")
 
-    def _note(self, sentence: str) -> None:
+    def _tell(self, code: str, text: str) -> None:
         """Only the last of the halvings is of interest."""
-        self.notes = (*(n for n in self.notes if n.split(":")[0] != sentence.split(":")[0]), sentence)
+        self.notices = (*without(self.notices, code), warn(code, text))
 
 
 def batch_for(free: int, bytes_of_one: int) -> int:

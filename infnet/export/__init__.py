@@ -19,21 +19,17 @@ from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
 from infnet.export.table import summary, write_csv, write_json
-from infnet.overlay import display, overlay, upright
-from infnet.statistics import Statistics
-from infnet.study import PICTURE, Segmentation, Study
+from infnet.geometry.grid import Grid
+from infnet.measure.statistics import Statistics
+from infnet.overlay import display, overlay
+from infnet.study import Segmentation, Study
 
-__all__ = ["is_picture", "overlay_images", "write_all", "write_nifti", "write_png"]
+__all__ = ["overlay_images", "write_all", "write_nifti", "write_png"]
 
 SUMMARY = "summary.json"
 OURS = re.compile(
     r"(mask|lungs|probability)(_\d{3,})?\.(png|nii\.gz)|overlay/slice_\d{3,}\.png|statistics\.csv|summary\.json"
 )
-
-
-def is_picture(study: Study) -> bool:
-    """Whether the study came as loose pictures, whose masks are pictures too, even with mm per pixel given."""
-    return study.affine is None or study.source.get("format") == PICTURE
 
 
 def write_all(
@@ -73,7 +69,7 @@ def write_all(
 
 def _write(staging: Path, study: Study, result: Segmentation, statistics: Statistics, overlays: bool) -> list[str]:
     """Write every file under `staging`; their names in it."""
-    affine = None if is_picture(study) else study.affine
+    affine = None if study.is_picture else study.affine
 
     def volume(name: str, values: NDArray) -> list[Path]:
         if affine is None:
@@ -109,14 +105,14 @@ def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, ND
     The index is the slice's in the source grid, as in the table; where the upright slices cut across the source's,
     it is the upright one.
     """
-    turn = upright(study)
-    labels, lungs = turn.apply(result.labels), turn.apply(result.lungs)
-    along_source = turn.axes[0] == 0
+    grid = Grid.of(study)
+    labels, lungs = grid.orientation.apply(result.labels), grid.orientation.apply(result.lungs)
     for k in range(len(labels)):
         if len(labels) > 1 and not (labels[k].any() or lungs[k].any()):
             continue
         picture = overlay(display(study, k), labels[k], lungs=lungs[k])
-        yield len(labels) - 1 - k if along_source and turn.flips[0] else k, picture
+        index = grid.source_slice(k)
+        yield k if index is None else index, picture
 
 
 def _move(staging: Path, folder: Path, names: list[str]) -> None:

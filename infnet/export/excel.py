@@ -9,8 +9,8 @@ from typing import Any
 
 from infnet.errors import InfNetError
 from infnet.export.table import plain, summary
-from infnet.lesions import Lesion
-from infnet.statistics import Statistics
+from infnet.measure.lesions import Lesion
+from infnet.measure.statistics import Statistics
 from infnet.study import Segmentation, Study
 
 WIDEST = 60  # characters of a column

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.geometry import to_ras
+from infnet.geometry.affine import to_ras
 
 SCANNER = 1  # NIfTI's code for coordinates of the scanner
 SHEAR_TOLERANCE = 1e-4

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from infnet.statistics import Statistics
+from infnet.measure.statistics import Statistics
+from infnet.notices import unique
 from infnet.study import Segmentation, Study
 
 DECIMALS = 4  # in the CSV; the summary keeps every digit
@@ -31,7 +32,7 @@ def write_csv(path: str | Path, statistics: Statistics) -> Path:
 
 def summary(study: Study, result: Segmentation, statistics: Statistics) -> dict[str, Any]:
     """All numbers, and what they rest on: study, grid, warnings, provenance. JSON-ready, never a patient's name."""
-    warnings = list(dict.fromkeys((*study.warnings, *result.warnings)))
+    notices = unique(study.notices, result.notices)
     return plain({
         **statistics.summary(),
         "study": study.name,
@@ -40,7 +41,7 @@ def summary(study: Study, result: Segmentation, statistics: Statistics) -> dict[
         "is_hu": study.is_hu,
         "volumetric": study.volumetric,
         "source": {key: study.source[key] for key in SOURCE_FACTS if key in study.source},
-        "warnings": warnings,
+        "warnings": [notice.text for notice in notices],
         "provenance": result.provenance,
         "note": "Not for clinical use.",
     })

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from infnet.errors import GeometryError
+from infnet.geometry.affine import axial_affine
 from infnet.phantom import lesions
 from infnet.phantom.anatomy import AIR, AIRWAYS, BLOOD, GREAT_VESSELS, HEIGHT, Build, inside_lung
 from infnet.phantom.body import paint
 from infnet.phantom.dicom import write_dicom
 from infnet.phantom.texture import Texture, ct_noise
 from infnet.phantom.vessels import Tree, Window, draw, grow
-from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Study, axial_affine
+from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Study
 
 __all__ = ["Phantom", "chest", "write_dicom"]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from infnet.errors import SeveralSeriesError
+from infnet.notices import warn
 from infnet.read.archive import Gathered, gather
 from infnet.read.files import NotUsed, names_someone, one_line, refuse
 from infnet.study import Study
@@ -162,5 +163,5 @@ def _with_skipped(study: Study, chosen: DicomSeries | NiftiVolume | Pictures, ga
         ("a file" if names_someone(s.file, private) else s.file, s.reason) for s in gathered.skipped
     )
     count = len(listed)
-    said = f"{count} {'file was' if count == 1 else 'files were'} left out: {_counted(gathered)}."
-    return replace(study, source={**study.source, "skipped": listed}).with_warnings(said)
+    text = f"{count} {'file was' if count == 1 else 'files were'} left out: {_counted(gathered)}."
+    return replace(study, source={**study.source, "skipped": listed}).with_notices(warn("left-out", text))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infnet.geometry.affine import axial_affine
+from infnet.notices import WINDOW_GUESSED, Notice, warn
 from infnet.read.archive import Gathered
 from infnet.read.dicom_header import PIXEL_TAGS, Slice, scan
 from infnet.read.dicom_pixels import stored_values, syntax_name, to_hu
@@ -16,7 +18,7 @@ from infnet.read.dicom_tags import open_dataset
 from infnet.read.files import MAX_BYTES, NotUsed, in_words, names_someone, natural, refuse
 from infnet.read.stack import angle_from_axis, heights, same_places, stack
 from infnet.read.values import compact_grey, looks_like_hu
-from infnet.study import Study, axial_affine
+from infnet.study import Study
 
 NOT_AXIAL = 45.0  # degrees from which slices count as coronal or sagittal
 
@@ -166,12 +168,12 @@ def _load(series: DicomSeries) -> Study:
         pixels = to_hu(stored_values(slices), slices)
     except MemoryError:
         raise refuse(slices[0].header.file.label, f"no memory for {in_words(total)}", "close other programs") from None
-    warnings: list[str] = []
-    pixels, is_hu = _hu_or_grey(pixels, slices, warnings)
-    pixels, slices, whole = _one_per_place(pixels, slices, warnings)
-    affine, even = _geometry(slices, warnings)
+    notices: list[Notice] = []
+    pixels, is_hu = _hu_or_grey(pixels, slices, notices)
+    pixels, slices, whole = _one_per_place(pixels, slices, notices)
+    affine, even = _geometry(slices, notices)
     first = slices[0].header
-    warnings += _remarks(slices)
+    notices += _notices(slices)
     number = first.facts["series_number"]
     facts = {k: first.facts[k] for k in ("modality", "manufacturer", "model", "kernel", "kvp", "series_number")}
     source = {
@@ -185,27 +187,30 @@ def _load(series: DicomSeries) -> Study:
     if any(s.header.facts["burned_in"] for s in slices):
         source["burned_in_annotation"] = "YES"
     name = "series" if number is None else f"series {number}"
-    return Study(pixels, affine, is_hu, name, whole and even, tuple(warnings), source)
+    return Study(pixels, affine, is_hu, name, whole and even, tuple(notices), source)
 
 
-def _hu_or_grey(pixels: NDArray, slices: list[Slice], warnings: list[str]) -> tuple[NDArray, bool]:
+def _hu_or_grey(pixels: NDArray, slices: list[Slice], notices: list[Notice]) -> tuple[NDArray, bool]:
     """Decide whether the values are HU: by the rescale that the header gives, or by what the values look like."""
     rescaled = [s.slope is not None or s.intercept is not None or s.header.has_lut for s in slices]
     if all(rescaled):
         identity = all((s.slope or 1, s.intercept or 0) == (1, 0) and not s.header.has_lut for s in slices)
         if identity and pixels.min() >= 0 and pixels.max() > 300:
-            warnings.append("The header says HU, but no value is below 0: read as grey, the window was guessed.")
+            text = "The header says HU, but no value is below 0: read as grey, the window was guessed."
+            notices.append(warn(WINDOW_GUESSED, text))
             return compact_grey(pixels), False
         return pixels, True
     if looks_like_hu(pixels):
-        warnings.append("The header has no rescale to HU; the stored values look like HU and were taken as such.")
+        text = "The header has no rescale to HU; the stored values look like HU and were taken as such."
+        notices.append(warn("looks-like-hu", text))
         return pixels, True
-    warnings.append("The header has no rescale to HU: the values were read as grey, the window was guessed.")
+    text = "The header has no rescale to HU: the values were read as grey, the window was guessed."
+    notices.append(warn(WINDOW_GUESSED, text))
     return compact_grey(pixels), False
 
 
 def _one_per_place(
-    pixels: NDArray, slices: list[Slice], warnings: list[str]
+    pixels: NDArray, slices: list[Slice], notices: list[Notice]
 ) -> tuple[NDArray, list[Slice], bool]:
     """Keep one slice at each place. False where the ones left out were not the same picture."""
     if not _has_place(slices[0]):
@@ -216,11 +221,10 @@ def _one_per_place(
     copies = sum(int((pixels[i] == pixels[place[0]]).all()) for place in places for i in place[1:])
     others = len(slices) - len(places) - copies
     if copies:
-        warnings.append(f"{copies} duplicate {_slices(copies)} left out.")
+        notices.append(warn("duplicates", f"{copies} duplicate {_slices(copies)} left out."))
     if others:
-        warnings.append(
-            f"{others} {_slices(others)} left out: a different one lies at the same place. No volumes are given."
-        )
+        text = f"{others} {_slices(others)} left out: a different one lies at the same place. No volumes are given."
+        notices.append(warn("same-place", text))
     kept = [place[0] for place in places]
     return pixels[kept], [slices[i] for i in kept], not others
 
@@ -229,30 +233,32 @@ def _slices(count: int) -> str:
     return "slice was" if count == 1 else "slices were"
 
 
-def _geometry(slices: list[Slice], warnings: list[str]) -> tuple[NDArray[np.float64] | None, bool]:
+def _geometry(slices: list[Slice], notices: list[Notice]) -> tuple[NDArray[np.float64] | None, bool]:
     """The affine, None without pixel spacing, and whether volumes can be trusted."""
     first = slices[0]
     if first.spacing is None:
-        warnings.append("The header has no pixel spacing: sizes are in pixels, not in millimetres.")
+        text = "The header has no pixel spacing: sizes are in pixels, not in millimetres."
+        notices.append(warn("no-pixel-spacing", text))
         return None, False
     if not _has_place(first) or first.orientation is None:
-        warnings.append(
+        text = (
             "The header does not say where the slices lie: they are in the order of their numbers, taken as upright. "
             "No volumes are given."
         )
+        notices.append(warn("no-positions", text))
         return axial_affine((1.0, *first.spacing)), False
     result = stack(np.array([s.position for s in slices]), first.orientation, first.spacing, first.between)
-    warnings += result.warnings
+    notices += result.notices
     return result.affine, result.volumetric
 
 
-def _remarks(slices: list[Slice]) -> list[str]:
-    said = {
+def _notices(slices: list[Slice]) -> list[Notice]:
+    texts = {
         "lossy": "The slices were compressed with loss: HU are not exact.",
         "projection": "These are intensity projections, not plain slices.",
         "inverted": "The slices are marked to be shown inverted (MONOCHROME1); HU stay as they are.",
     }
-    return [sentence for fact, sentence in said.items() if any(s.header.facts[fact] for s in slices)]
+    return [warn(fact, text) for fact, text in texts.items() if any(s.header.facts[fact] for s in slices)]
 
 
 

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -64,19 +63,26 @@ def _dataset_with_pixels(header: Header) -> Any:
     return dataset
 
 
+def _pixel_element(header: Header) -> Any:
+    """The element that holds the pixels, None without one. pydicom parses it only now, and may fail at that."""
+    dataset = _dataset_with_pixels(header)
+    try:
+        return dataset.get(PIXEL_DATA)
+    except Exception:
+        raise refuse(header.file.label, "a damaged DICOM file", _AGAIN) from None
+
+
 def _only_says_compressed(header: Header) -> bool:
     """A known slip of exporters: raw pixels under the transfer syntax of the compressed original."""
     expected = header.frame_bytes * header.frames
     if header.file.path.stat().st_size < expected:
         return False
-    dataset = _dataset_with_pixels(header)
-    element = dataset.get(PIXEL_DATA)
+    element = _pixel_element(header)
     return element is not None and not element.is_undefined_length and len(element.value) in (expected, expected + 1)
 
 
 def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArray) -> None:
-    dataset = _dataset_with_pixels(header)
-    element = dataset.get(PIXEL_DATA)
+    element = _pixel_element(header)
     if element is None:
         raise refuse(header.file.label, "no pixels in it", _AGAIN)
     if element.is_undefined_length or not isinstance(element.value, bytes):
@@ -120,10 +126,8 @@ def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
         "memory": CHILD_MEMORY + 16 * largest + 4 * file_size,
         "seconds": int(seconds) + 1,
     }
-    root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
     # One thread: thread stacks of the numerics libraries would count against the memory limit.
-    environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         [sys.executable, "-m", "infnet.read._decode"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,

@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from infnet.notices import WINDOW_GUESSED, warn
 from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural, refuse
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
-from infnet.study import NO_MILLIMETRES, PICTURE, Study
+from infnet.study import NO_GEOMETRY, PICTURE, Study
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 COLOURED = 32  # grey levels between the channels of a pixel that is seen as coloured
 COLOURED_SHARE = 0.01  # of the pixels, from which it is worth a sentence
-GREY = "These are grey values without HU: the window was guessed."
+GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed.")
 
 
 @dataclass(frozen=True)
@@ -116,19 +117,20 @@ def _load(pictures: Pictures) -> Study:
             raise refuse(file.label, "no memory for its pixels", "give a smaller picture") from None
     pixels = np.stack(slices)
     is_hu = pixels.dtype.kind in "if" and looks_like_hu(pixels)
-    warnings = []
+    notices = []
     if is_hu:
         pixels = blank_padding(compact(pixels))
-        warnings.append("The values look like HU and were taken as such.")
+        notices.append(warn("looks-like-hu", "The values look like HU and were taken as such."))
     else:
         pixels = compact_grey(pixels)
-        warnings.append(GREY)
-    warnings.append(NO_MILLIMETRES)
+        notices.append(GREY)
+    notices.append(NO_GEOMETRY)
     if coloured:
-        warnings.append("A colour picture was turned to grey: coloured marks on it count as tissue.")
+        text = "A colour picture was turned to grey: coloured marks on it count as tissue."
+        notices.append(warn("colour", text))
     name = _stem(pictures.files[0].label if len(pictures.files) == 1 else pictures.title)
     source = {"format": PICTURE, "modality": "CT" if is_hu else "unknown", "slices": len(slices)}
-    return Study(pixels, None, is_hu, name, False, tuple(warnings), source)
+    return Study(pixels, None, is_hu, name, False, tuple(notices), source)
 
 
 def _check_fit(pictures: Pictures, file: File, slices: list[NDArray]) -> None:

@@ -14,8 +14,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.geometry import from_ras
+from infnet.geometry.affine import from_ras
+from infnet.notices import WINDOW_GUESSED, Notice, warn
 from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, refuse
+from infnet.read.stack import SINGLE_SLICE
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import Study
 
@@ -84,19 +86,19 @@ def _load(volume: NiftiVolume) -> Study:
     if not all_finite(values):
         wrong = int((~np.isfinite(values)).sum())
         raise NotUsed(f"{wrong} voxels are not numbers", "replace them, e.g. by -1024 (air)")
-    warnings: list[str] = []
+    notices: list[Notice] = []
     if is_hu := looks_like_hu(values):
         pixels = blank_padding(compact(values) if values.dtype.kind in "iu" else values.astype(np.float32, copy=False))
     else:
         pixels = compact_grey(values)
-        warnings.append("The values are grey, not HU: the window was guessed.")
-    affine = _affine(volume, warnings)
+        notices.append(warn(WINDOW_GUESSED, "The values are grey, not HU: the window was guessed."))
+    affine = _affine(volume, notices)
     volumetric = pixels.shape[0] > 1
     if not volumetric:
-        warnings.append("This is a single slice: areas can be measured, volumes cannot.")
+        notices.append(SINGLE_SLICE)
     source = {"format": "NIfTI", "modality": "CT" if is_hu else "unknown", "slices": int(pixels.shape[0]),
               "stored_type": str(header.get_data_dtype())}  # fmt: skip
-    return Study(pixels, affine, is_hu, _name(file.label), volumetric, tuple(warnings), source)
+    return Study(pixels, affine, is_hu, _name(file.label), volumetric, tuple(notices), source)
 
 
 def _voxels(volume: NiftiVolume) -> NDArray:
@@ -124,7 +126,7 @@ def _voxels(volume: NiftiVolume) -> NDArray:
     return (values * slope + intercept).astype(np.float32)
 
 
-def _affine(volume: NiftiVolume, warnings: list[str]) -> NDArray[np.float64]:
+def _affine(volume: NiftiVolume, notices: list[Notice]) -> NDArray[np.float64]:
     header = volume.header
     affine = None
     if int(header["sform_code"]) > 0:
@@ -140,7 +142,8 @@ def _affine(volume: NiftiVolume, warnings: list[str]) -> NDArray[np.float64]:
             raise NotUsed("no usable voxel size in its header (pixdim)", _AGAIN)
         usable = np.isfinite(zooms[2]) and 1e-3 < zooms[2] < 1e3
         affine = np.diag([-zooms[0], zooms[1], zooms[2] if usable else 1.0, 1.0])  # nibabel's reading of such files
-        warnings.append("The file does not say how it is oriented: left and right, front and back were assumed.")
+        text = "The file does not say how it is oriented: left and right, front and back were assumed."
+        notices.append(warn("orientation-assumed", text))
     scale = _MM.get(header.get_xyzt_units()[0], 1.0)
     return from_ras(np.diag([scale, scale, scale, 1.0]) @ affine)
 

@@ -7,20 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from infnet.notices import Notice, warn
+
 SAME_PLACE = 0.01  # mm: slices nearer than this along the normal share a position
 EVEN = 0.03  # of the step that steps may differ by; positions are often rounded to 0.1 mm, hence the next line
 ROUNDING = 0.11  # mm
 TILTED = 0.5  # degrees between the steps and the normal from which it is worth a sentence
 OBLIQUE = 10.0  # degrees between the normal and the patient's long axis
+SINGLE_SLICE = warn("single-slice", "This is a single slice: areas can be measured, volumes cannot.")
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """affine: index (slice, row, column, 1) -> LPS mm. volumetric: False where volumes would be a lie."""
+    """affine: index (slice, row, column, 1) -> LPS mm. volumetric: False where a volume would be wrong."""
 
     affine: NDArray[np.float64]
     volumetric: bool
-    warnings: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def normal_of(orientation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,37 +66,39 @@ def stack(
     between: mm to the next slice, used for a single slice only (1 mm where unknown).
     """
     normal = normal_of(orientation)
-    warnings: list[str] = []
+    notices: list[Notice] = []
     if (angle := angle_from_axis(orientation)) > OBLIQUE:
-        warnings.append(f"The slices are oblique: {angle:.0f} degrees from axial.")
+        notices.append(warn("oblique", f"The slices are oblique: {angle:.0f} degrees from axial."))
     volumetric = True
     if len(positions) == 1:
         volumetric = False
         step = normal * (between if between and between > 0 else 1.0)
-        warnings.append("This is a single slice: areas can be measured, volumes cannot.")
+        notices.append(SINGLE_SLICE)
     else:
         at = positions @ normal
         uneven, distance = _evenness(np.diff(at))
-        warnings += uneven
+        notices += uneven
         volumetric = not uneven
         step, sideways = _step(positions, at, distance, normal)
         tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
         if tilt > TILTED:
-            warnings.append(
+            text = (
                 f"The gantry was tilted: each slice is shifted sideways against the one before, {tilt:.1f} degrees off "
                 "the normal. Masks follow the tilt."
             )
+            notices.append(warn("tilt", text))
         if sideways > max(1.0, 2 * max(spacing)):
-            warnings.append(f"The slices are not in one line: one lies {sideways:.1f} mm to the side.")
+            text = f"The slices are not in one line: one lies {sideways:.1f} mm to the side."
+            notices.append(warn("sideways", text))
     affine = np.eye(4)
     affine[:3, 0] = step
     affine[:3, 1] = orientation[3:] * spacing[0]
     affine[:3, 2] = orientation[:3] * spacing[1]
     affine[:3, 3] = positions[0]
-    return Stack(affine, volumetric, tuple(warnings))
+    return Stack(affine, volumetric, tuple(notices))
 
 
-def _evenness(steps: NDArray[np.float64]) -> tuple[list[str], float]:
+def _evenness(steps: NDArray[np.float64]) -> tuple[list[Notice], float]:
     """What is wrong with the distances between slices, and the one distance that stands for all, mm."""
     usual = float(np.median(steps))
     off = np.abs(steps - usual)
@@ -102,18 +107,18 @@ def _evenness(steps: NDArray[np.float64]) -> tuple[list[str], float]:
         return [], float(steps.mean())  # the mean keeps the last slice in place where positions are rounded
     times = np.rint(steps / usual)
     gaps = wrong & (times >= 2) & (np.abs(steps - times * usual) <= np.maximum(EVEN * steps, ROUNDING))
-    found = []
+    notices = []
     if gaps.any():
         missing = int((times[gaps] - 1).sum())
-        found.append(
+        text = (
             f"{missing} {'slice seems' if missing == 1 else 'slices seem'} to be missing: a gap of "
             f"{steps[gaps].max():.1f} mm where slices are {usual:.1f} mm apart. No volumes are given."
         )
+        notices.append(warn("gap", text))
     if (wrong & ~gaps).any():
-        found.append(
-            f"The slices are unevenly spaced, {steps.min():.2f} to {steps.max():.2f} mm apart. No volumes are given."
-        )
-    return found, usual
+        text = f"The slices are unevenly spaced, {steps.min():.2f} to {steps.max():.2f} mm apart. No volumes are given."
+        notices.append(warn("uneven", text))
+    return notices, usual
 
 
 def _step(

@@ -15,9 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 import infnet
 from infnet import phantom
+from infnet.measure.statistics import Statistics, measure
 from infnet.overlay import display
-from infnet.pipeline import segment
-from infnet.statistics import Statistics, measure
+from infnet.pipeline.run import segment
 from tests.fakes import fake_engines
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"

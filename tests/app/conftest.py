@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import state
+from app.core import state
 from tests.app.apptest import new_session
 from tests.app.examples import small
 from tests.fakes import fake_engines

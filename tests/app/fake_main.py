@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import runpy
-import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -16,12 +15,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
 
-import infnet  # noqa: E402
-from app import state  # noqa: E402
-from tests.app import examples  # noqa: E402
-from tests.fakes import FakeEngine, fake_engines  # noqa: E402
+import infnet
+from app.core import state
+from tests.app import examples
+from tests.fakes import FakeEngine, fake_engines
 
 HOLD = Path(os.environ.get("INFNET_TEST_HOLD", "/nonexistent"))
 

@@ -12,9 +12,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import state, units
+from app.core import state, units
 from infnet import phantom
-from infnet.study import NO_MILLIMETRES
+from infnet.study import NO_GEOMETRY
 from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload
 from tests.app.examples import small
 
@@ -92,7 +92,7 @@ def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTe
     assert shown["Lesion area"].endswith(" px")
     assert shown["Involvement"].endswith(" %")
     assert "Lesion volume" not in shown
-    said = units.escaped(NO_MILLIMETRES)
+    said = units.escaped(NO_GEOMETRY.text)
     assert any(said in warning.value for warning in app.warning)
     app.number_input(key="mm").set_value(2.0).run()
     pixels = int(shown["Lesion area"].removesuffix(" px").replace(",", ""))

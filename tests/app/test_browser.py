@@ -25,11 +25,11 @@ import pytest
 from PIL import Image
 
 import infnet
-from app import units
+from app.core import units
 from infnet import phantom
+from infnet.measure.statistics import measure
 from infnet.overlay import display
-from infnet.pipeline import segment
-from infnet.statistics import measure
+from infnet.pipeline.run import segment
 from tests.app import examples
 from tests.app.driving import ROOT, browser, chromium, served
 from tests.fakes import fake_engines

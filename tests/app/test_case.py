@@ -8,8 +8,8 @@ import weakref
 
 import pytest
 
-from app.case import GRACE, Exam, Registry
-from app.jobs import Job, Progress
+from app.core.case import GRACE, Exam, Registry
+from app.core.jobs import Job, Progress
 from tests.app.examples import small
 
 

@@ -19,10 +19,10 @@ import streamlit as st
 from PIL import Image
 
 import infnet
-from app import downloads
-from app.state import Reading
+from app.core.state import Reading
+from app.views import downloads
 from infnet import phantom
-from infnet.statistics import measure
+from infnet.measure.statistics import measure
 from tests.fakes import fake_engines
 
 

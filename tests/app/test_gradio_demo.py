@@ -22,12 +22,13 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 import infnet
-from app import gradio_demo, units
-from app.visit import Visit
+from app import gradio_demo
+from app.core import units
+from app.core.visit import Visit
 from infnet import phantom
 from infnet.export import write_png
+from infnet.measure.statistics import Statistics, measure
 from infnet.overlay import COLOURS, display
-from infnet.statistics import Statistics, measure
 from infnet.study import CONSOLIDATION, GGO
 from tests.app.driving import browser, chromium, free_port
 from tests.fakes import fake_engines

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import infnet
-from app.jobs import Job, Progress
+from app.core.jobs import Job, Progress
 
 
 def test_result_and_progress() -> None:

@@ -12,11 +12,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import units
-from infnet import check, compare, densities, export, lesions, regions, severity, weights
-from infnet.methods import CITATION
-from infnet.pipeline import segment
-from infnet.statistics import measure
+from app.core import units
+from infnet import export, weights
+from infnet.export.methods import CITATION
+from infnet.measure import change as compare
+from infnet.measure import check, densities, lesions, regions, severity
+from infnet.measure.statistics import measure
+from infnet.pipeline.run import segment
 from infnet.study import LEFT, RIGHT
 from tests.app.apptest import example, expected, finish, go, metrics, picture, png, press, slices, upload
 from tests.app.examples import small

@@ -13,10 +13,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app import state, units
-from infnet import gate
+from app.core import state, units
+from infnet.measure import gate
 from infnet.overlay import display
-from infnet.pipeline import Engines, segment
+from infnet.pipeline.models import Engines
+from infnet.pipeline.run import segment
 from infnet.study import CLASS_NAMES
 from tests.app.apptest import choose, example, expected, finish, go, metrics, picture, press, slices, unpacked
 from tests.app.examples import small
@@ -135,7 +136,7 @@ def test_heat_map_and_hu_bands_are_other_pictures_of_the_same_slice(viewer: AppT
 
 
 def test_stages_of_the_network_as_a_strip(viewer: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    from infnet import stages
+    from infnet.pipeline import stages
 
     asked = []
 

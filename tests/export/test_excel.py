@@ -7,15 +7,16 @@ import openpyxl
 import pytest
 
 from infnet.export.excel import write_excel
-from infnet.lesions import lesions
-from infnet.statistics import measure
-from tests.test_statistics import tiny
+from infnet.measure.lesions import lesions
+from infnet.measure.statistics import measure
+from infnet.notices import warn
+from tests.measure.test_statistics import tiny
 
 
 @pytest.fixture
 def book(tmp_path):
     study, result = tiny()
-    study = replace(study, name="=cmd()", warnings=("a gap",))
+    study = replace(study, name="=cmd()", notices=(warn("gap", "a gap"),))
     path = write_excel(tmp_path / "n.xlsx", study, result, measure(study, result), lesions(study, result))
     return openpyxl.load_workbook(path)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infnet.export import write_nifti
-from infnet.study import axial_affine
+from infnet.geometry.affine import axial_affine
 from tests.test_phantom import AFFINES
 
 MASK = np.zeros((3, 5, 4), np.uint8)

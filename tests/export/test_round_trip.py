@@ -7,9 +7,9 @@ import pytest
 
 import infnet
 from infnet.export import write_all
+from infnet.geometry.orientation import Orientation
+from infnet.measure.statistics import measure
 from infnet.phantom import write_dicom
-from infnet.preprocess import Orientation
-from infnet.statistics import measure
 from infnet.study import Segmentation, Study
 from tests.test_phantom import AFFINES
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from infnet.export.table import plain, summary, write_csv, write_json
-from infnet.statistics import measure
+from infnet.measure.statistics import measure
+from infnet.notices import warn
 from infnet.study import Study
-from tests.test_statistics import tiny
+from tests.measure.test_statistics import tiny
 
 
 def test_csv_has_a_row_per_slice(tmp_path):
@@ -35,10 +36,10 @@ def test_csv_leaves_the_unknown_empty(tmp_path):
 def test_summary_says_what_the_numbers_rest_on():
     study, result = tiny()
     study = Study(
-        study.pixels, study.affine, warnings=("a gap",),
+        study.pixels, study.affine, notices=(warn("gap", "a gap"),),
         source={"format": "dicom", "modality": "CT", "patient": "Doe^Jane", "path": "/home/doe/scan"},
     )
-    result = type(result)(result.labels, result.probability, result.lungs, ("a gap", "no lungs"), {"threshold": 0.5})
+    result = type(result)(result.labels, result.probability, result.lungs, (warn("gap", "a gap"), warn("no-lung", "no lungs")), {"threshold": 0.5})
     values = summary(study, result, measure(study, result))
     assert values["shape"] == [2, 4, 6]
     assert values["spacing_mm"] == pytest.approx([5.0, 0.5, 0.8])

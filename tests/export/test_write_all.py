@@ -12,10 +12,11 @@ from PIL import Image
 import infnet.export as export
 from infnet.errors import InfNetError
 from infnet.export import overlay_images, write_all
+from infnet.geometry.affine import axial_affine
+from infnet.measure.statistics import measure
 from infnet.overlay import COLOURS
 from infnet.phantom import chest
-from infnet.statistics import measure
-from infnet.study import GGO, Segmentation, Study, axial_affine
+from infnet.study import GGO, Segmentation, Study
 
 
 @pytest.fixture(scope="module")

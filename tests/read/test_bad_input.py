@@ -195,6 +195,16 @@ def test_a_hostile_name_stays_one_line(tmp_path):
     assert refusal(path).startswith("a?b?[31m.dcm: empty file")
 
 
+def test_pixels_of_an_unknown_kind_are_a_damaged_file(tmp_path):
+    """pydicom reads the kind of an element (its VR) only when the element is asked for."""
+    path = save(ct_slice(hu_volume(1)[0]), tmp_path / "slice")
+    data = path.read_bytes()
+    at = data.index(bytes.fromhex("e07f1000") + b"OW")
+    path.write_bytes(data[: at + 4] + b"S\x10" + data[at + 6 :])
+    with pytest.raises(InfNetError, match=r"slice: a damaged DICOM file; export or copy it again"):
+        infnet.read(path)
+
+
 def test_nothing_escapes_from_files_with_random_damage(tmp_path):
     """Flip, cut and insert bytes in small files of every kind: a study or an InfNetError, never anything else."""
     hu = hu_volume(1)[0]

@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 
 import infnet
 from infnet.errors import ReadError, SeveralSeriesError
-from infnet.preprocess import Orientation
+from infnet.geometry.orientation import Orientation
 from infnet.read import find_series
+from tests.notices import texts
 
 from .making import AXIAL, ORIGIN, SERIES, SPACING, STEP, along, ct_slice, enhanced, hu_volume, save, save_series
 
@@ -54,7 +55,7 @@ def test_slices_written_head_first_are_sorted_feet_first(tmp_path):
     study = infnet.read(save_series(tmp_path / "ct", hu, positions))
     assert np.array_equal(study.pixels, hu[::-1])
     assert study.affine[:3, 3] == pytest.approx(ORIGIN)
-    assert Orientation.of(study.affine) == Orientation()
+    assert study.orientation == Orientation()
 
 
 def test_a_list_of_files_and_one_file(tmp_path):
@@ -66,7 +67,7 @@ def test_a_list_of_files_and_one_file(tmp_path):
     assert not one.volumetric
     assert one.affine[:3, 0] == pytest.approx([0, 0, 3])
     assert one.pixel_area_mm2 == pytest.approx(0.56)
-    assert any("single slice" in w for w in one.warnings)
+    assert any("single slice" in w for w in texts(one))
 
 
 def test_a_gap_gives_a_warning_and_no_volume(tmp_path):
@@ -74,7 +75,7 @@ def test_a_gap_gives_a_warning_and_no_volume(tmp_path):
     positions = along(8)[[0, 1, 2, 5, 6, 7]]
     study = infnet.read(save_series(tmp_path / "ct", hu, positions))
     assert not study.volumetric
-    assert "2 slices seem to be missing: a gap of 7.5 mm where slices are 2.5 mm apart" in study.warnings[0]
+    assert "2 slices seem to be missing: a gap of 7.5 mm where slices are 2.5 mm apart" in texts(study)[0]
 
 
 def test_uneven_slices_give_a_warning_and_no_volume(tmp_path):
@@ -83,7 +84,7 @@ def test_uneven_slices_give_a_warning_and_no_volume(tmp_path):
     positions[2, 2] += 0.6
     study = infnet.read(save_series(tmp_path / "ct", hu, positions))
     assert not study.volumetric
-    assert "unevenly spaced, 1.90 to 3.10 mm" in study.warnings[0]
+    assert "unevenly spaced, 1.90 to 3.10 mm" in texts(study)[0]
 
 
 def test_positions_rounded_to_a_tenth_are_even(tmp_path):
@@ -91,7 +92,7 @@ def test_positions_rounded_to_a_tenth_are_even(tmp_path):
     positions = along(9, step=0.625).round(1)
     study = infnet.read(save_series(tmp_path / "ct", hu, positions))
     assert study.volumetric
-    assert study.warnings == ()
+    assert texts(study) == ()
     assert study.spacing[0] == pytest.approx(0.625)
 
 
@@ -102,7 +103,7 @@ def test_gantry_tilt_shears_the_affine_and_keeps_the_volume(tmp_path):
     positions = np.array(ORIGIN) + np.outer(np.arange(4) * 2.0, [0, 0, 1])
     study = infnet.read(save_series(tmp_path / "ct", hu, positions, orientation))
     assert study.volumetric
-    assert any("tilted" in w and "15.0 degrees" in w for w in study.warnings)
+    assert any("tilted" in w and "15.0 degrees" in w for w in texts(study))
     assert study.affine[:3, 0] == pytest.approx([0, 0, 2])
     assert study.voxel_volume_ml == pytest.approx(0.7 * 0.8 * 2 * np.cos(tilt) / 1000)
 
@@ -114,12 +115,12 @@ def test_duplicates_are_dropped_and_different_ones_cost_the_volume(tmp_path):
     study = infnet.read(folder)
     assert np.array_equal(study.pixels, hu)
     assert study.volumetric
-    assert study.warnings == ("1 duplicate slice was left out.",)
+    assert texts(study) == ("1 duplicate slice was left out.",)
     save(ct_slice(hu[0], along(4)[1], number=100), folder / "another")
     study = infnet.read(folder)
     assert np.array_equal(study.pixels, hu)
     assert not study.volumetric
-    assert any("1 slice was left out: a different one lies at the same place" in w for w in study.warnings)
+    assert any("1 slice was left out: a different one lies at the same place" in w for w in texts(study))
 
 
 def test_two_acquisitions_in_one_series_become_two(tmp_path):
@@ -164,7 +165,7 @@ def test_localizer_report_and_notes_are_left_out_and_listed(tmp_path):
     assert set(skipped) == {"scout", "dose", "coronal", "notes.txt"}
     assert "localizer" in skipped["scout"]
     assert "coronal" in skipped["coronal"]
-    assert "4 files were left out" in study.warnings[-1]
+    assert "4 files were left out" in texts(study)[-1]
     assert dict(find_series(folder).skipped) == skipped
 
 
@@ -172,7 +173,7 @@ def test_no_patient_name_anywhere(tmp_path):
     folder = save_series(tmp_path / "Doe_Jane", hu_volume(3), SeriesDescription="DOE JANE lung")
     (folder / "jane.txt").write_text("x" * 50)
     study = infnet.read(folder)
-    said = f"{study.name} {study.warnings} {dict(study.source)} {find_series(folder).series}".lower()
+    said = f"{study.name} {texts(study)} {dict(study.source)} {find_series(folder).series}".lower()
     assert "series 3" in study.name
     assert "doe" not in said
     assert "jane" not in said
@@ -185,10 +186,10 @@ def test_missing_places_fall_back_to_instance_numbers(tmp_path):
     assert np.array_equal(study.pixels, hu)
     assert study.spacing == pytest.approx((1.0, *SPACING))
     assert not study.volumetric
-    assert "does not say where the slices lie" in study.warnings[0]
+    assert "does not say where the slices lie" in texts(study)[0]
     bare = infnet.read(save_series(tmp_path / "bare", hu, ImagePositionPatient=None, PixelSpacing=None))
     assert bare.affine is None
-    assert "no pixel spacing" in bare.warnings[0]
+    assert "no pixel spacing" in texts(bare)[0]
 
 
 def test_padding_becomes_air(tmp_path):
@@ -244,7 +245,7 @@ def test_rescale_by_slice_fractional_and_missing(tmp_path):
     none = infnet.read(save(ct_slice(hu[0], RescaleSlope=None, RescaleIntercept=None), tmp_path / "none"))
     assert not none.is_hu
     assert none.pixels.dtype == np.uint16
-    assert "no rescale" in none.warnings[0]
+    assert "no rescale" in texts(none)[0]
 
 
 def test_padding_does_not_make_grey_look_like_hu(tmp_path):
@@ -264,7 +265,7 @@ def test_padding_does_not_make_grey_look_like_hu(tmp_path):
     study = infnet.read(save(ds, tmp_path / "hu"))
     assert study.is_hu
     assert np.array_equal(study.pixels[0], hu)
-    assert "look like HU" in study.warnings[0]
+    assert "look like HU" in texts(study)[0]
 
 
 def test_a_rescale_that_does_nothing_to_values_without_air_is_not_believed(tmp_path):
@@ -272,7 +273,7 @@ def test_a_rescale_that_does_nothing_to_values_without_air_is_not_believed(tmp_p
     study = infnet.read(save(ct_slice(hu, RescaleIntercept=0), tmp_path / "x"))
     assert not study.is_hu
     assert np.array_equal(study.pixels[0], hu + 1024)
-    assert "no value is below 0" in study.warnings[0]
+    assert "no value is below 0" in texts(study)[0]
 
 
 def test_modality_lut_and_monochrome1(tmp_path):
@@ -286,7 +287,7 @@ def test_modality_lut_and_monochrome1(tmp_path):
     assert np.array_equal(study.pixels[0], 2 * (hu.astype(np.int32) + 1024))
     inverted = infnet.read(save(ct_slice(hu, PhotometricInterpretation="MONOCHROME1"), tmp_path / "mono"))
     assert np.array_equal(inverted.pixels[0], hu)
-    assert any("MONOCHROME1" in w for w in inverted.warnings)
+    assert any("MONOCHROME1" in w for w in texts(inverted))
 
 
 def test_enhanced_multi_frame_uses_each_frames_place_and_rescale(tmp_path):
@@ -345,10 +346,10 @@ def test_covid_p001_reads_whole_and_quickly(data):
     study = infnet.read(data / "covid-p001")
     seconds = time.perf_counter() - start
     assert study.pixels.shape == (74, 512, 512)
-    assert (study.pixels.dtype, study.is_hu, study.volumetric, study.warnings) == (np.int16, True, True, ())
+    assert (study.pixels.dtype, study.is_hu, study.volumetric, texts(study)) == (np.int16, True, True, ())
     assert study.spacing == pytest.approx((4.0, 0.748046875, 0.748046875))
     assert -1024 <= study.pixels.min() < -900
-    assert Orientation.of(study.affine) == Orientation()
+    assert study.orientation == Orientation()
     assert seconds < 20  # about 2.5 s on a quiet machine; the tests may run on a busy one
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 import infnet
 from infnet.errors import GeometryError, ReadError
 from infnet.read import find_series
-from infnet.study import NO_MILLIMETRES
+from infnet.study import NO_GEOMETRY
+from tests.notices import texts
 
 from .making import hu_volume
 
@@ -29,8 +30,8 @@ def test_eight_bits(tmp_path, name):
     study = infnet.read(tmp_path / name)
     assert np.array_equal(study.pixels, grey[None])
     assert (study.pixels.dtype, study.is_hu, study.affine, study.volumetric) == (np.uint8, False, None, False)
-    assert any("window was guessed" in w for w in study.warnings)
-    assert NO_MILLIMETRES in study.warnings
+    assert any("window was guessed" in w for w in texts(study))
+    assert NO_GEOMETRY in study.notices
     assert study.name == "x"
     with pytest.raises(GeometryError):
         _ = study.spacing
@@ -63,12 +64,12 @@ def test_palette_one_bit_and_colour(tmp_path):
     Image.fromarray(np.dstack([grey] * 3)).save(tmp_path / "rgb.png")
     same = infnet.read(tmp_path / "rgb.png")
     assert np.array_equal(same.pixels[0], grey)
-    assert not any("colour" in w for w in same.warnings)
+    assert not any("colour" in w for w in texts(same))
     marked = np.dstack([grey] * 3)
     marked[:6] = (255, 0, 0)
     Image.fromarray(marked).save(tmp_path / "marked.png")
     study = infnet.read(tmp_path / "marked.png")
-    assert any("colour" in w for w in study.warnings)
+    assert any("colour" in w for w in texts(study))
     assert (study.pixels[0, :6] == 76).all()  # 0.299 * 255
     assert np.array_equal(study.pixels[0, 6:], grey[6:])
 

@@ -10,8 +10,9 @@ import pytest
 
 import infnet
 from infnet.errors import ReadError, SeveralSeriesError
-from infnet.geometry import from_ras, to_ras
-from infnet.preprocess import Orientation
+from infnet.geometry.affine import from_ras, to_ras
+from infnet.geometry.orientation import Orientation
+from tests.notices import texts
 
 from .making import hu_volume
 
@@ -46,10 +47,10 @@ def test_hu_volume(tmp_path, name):
     hu = hu_volume()
     study = infnet.read(save(tmp_path / name, hu.transpose()))
     assert np.array_equal(study.pixels, hu)
-    assert (study.pixels.dtype, study.is_hu, study.volumetric, study.warnings) == (np.int16, True, True, ())
+    assert (study.pixels.dtype, study.is_hu, study.volumetric, texts(study)) == (np.int16, True, True, ())
     assert study.affine == pytest.approx(from_ras(RAS))
     assert study.spacing == pytest.approx((2.5, 0.7, 0.8))
-    assert Orientation.of(study.affine) == Orientation()
+    assert study.orientation == Orientation()
     assert study.name == "ct"
 
 
@@ -114,7 +115,7 @@ def test_values_without_air_are_grey(tmp_path, scale, dtype):
     assert np.array_equal(study.pixels, grey)
     assert study.pixels.dtype == dtype
     assert not study.is_hu
-    assert any("grey, not HU" in w for w in study.warnings)
+    assert any("grey, not HU" in w for w in texts(study))
 
 
 def test_two_dimensions_are_one_slice(tmp_path):
@@ -132,7 +133,7 @@ def test_no_orientation_falls_back_to_the_voxel_size(tmp_path):
     path.write_bytes(data)
     study = infnet.read(path)
     assert study.spacing == pytest.approx((2.5, 0.7, 0.8))
-    assert any("how it is oriented" in w for w in study.warnings)
+    assert any("how it is oriented" in w for w in texts(study))
 
 
 def test_metres_become_millimetres(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from infnet.errors import InfNetError
-from train.batches import Pool, by_epoch, by_share, generators, guided, paste, roughen, soften
 from train.data import STORED, Example
+from train.fitting.batches import Pool, by_epoch, by_share, generators, guided, paste, roughen, soften
 
 
 def square() -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from infnet.study import Segmentation, Study, axial_affine
+from infnet.geometry.affine import axial_affine
+from infnet.study import Segmentation, Study
 from train.calibration import by_threshold, false_positives, reliability
 
 P = np.array([[0.05, 0.05, 0.05, 0.05], [0.95, 0.95, 0.55, 1.0]], np.float32)

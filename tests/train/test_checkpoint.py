@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infnet.errors import InfNetError
-from train.checkpoint import load_checkpoint, save_atomically, write_text
+from train.fitting.checkpoint import load_checkpoint, save_atomically, write_text
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from infnet.errors import InfNetError
 from train import data
-from train.batches import Pool
 from train.data import folds, held_out
+from train.fitting.batches import Pool
 
 
 def write(path, array):
@@ -59,7 +59,7 @@ def test_pseudo_labels_stay_soft_and_volumes_that_lie_upside_down_are_turned(roo
     assert 190 < np.median(example.image[:, -50:]) < 245  # soft tissue brought to the convention's grey
 
 
-def test_coronacases_keep_a_margin_and_know_the_lung_box(root):
+def test_coronacases_keep_a_margin_and_know_the_mask_box(root):
     example = data.coronacases(root)[0]
     assert example.group == "corona003"
     top, left, bottom, right = example.box

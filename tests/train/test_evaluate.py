@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from infnet import weights
-from infnet.metrics import all_scores, dice
+from infnet.measure.metrics import all_scores, dice
 from infnet.networks import NETWORKS
 from tests.train.making import save, semiseg
 from train.evaluate import main

@@ -9,8 +9,8 @@ import torch
 from infnet import weights
 from infnet.networks import build
 from train import export
-from train.checkpoint import save_atomically
-from train.config import TrainConfig
+from train.fitting.checkpoint import save_atomically
+from train.fitting.config import TrainConfig
 
 OPTIONS = {"width": 8, "shrink": 8}
 CONFIG = TrainConfig(steps=7, network="fcn8s", options=OPTIONS, size=64)

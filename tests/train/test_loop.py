@@ -18,10 +18,10 @@ from torch import nn
 from infnet.errors import InfNetError
 from tests.train import tiny
 from tests.train.tiny import CONFIG, task
-from train.config import TrainConfig
-from train.distributed import Place
-from train.loop import Paused, fit, learning_rate_at, load_checkpoint, make_optimizer, scale_at
-from train.machine import faster_precision
+from train.fitting.config import TrainConfig
+from train.fitting.distributed import Place
+from train.fitting.loop import Paused, fit, learning_rate_at, load_checkpoint, make_optimizer, scale_at
+from train.fitting.machine import faster_precision
 
 ROOT = Path(__file__).parents[2]
 

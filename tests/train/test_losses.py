@@ -7,7 +7,7 @@ import math
 import torch
 
 from infnet.networks.infnet import InfNetOutput
-from train.losses import boundary_weight, edge_of, infnet_loss, segmentation_loss
+from train.fitting.losses import boundary_weight, edge_of, infnet_loss, segmentation_loss
 
 
 def square() -> torch.Tensor:

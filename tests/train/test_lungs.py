@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from train.batches import generators
+from train.fitting.batches import generators
 from train.lungs import with_airless_lung
 
 LUNG, TISSUE = 0.2, 0.8

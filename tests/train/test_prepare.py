@@ -15,7 +15,8 @@ from PIL import Image
 from infnet import phantom
 from infnet.errors import InfNetError
 from infnet.export import write_nifti
-from infnet.preprocess import crop, lung_box, window_hu
+from infnet.geometry.box import crop, mask_box
+from infnet.grey import window_hu
 from infnet.study import Study
 from tests.fakes import fake_engines
 from train import prepare
@@ -63,7 +64,7 @@ def run(*arguments: object) -> int:
     return prepare.main([str(a) for a in arguments])
 
 
-def test_slices_are_lung_boxes_in_the_lung_window_and_transposed(chest, studies, tmp_path):
+def test_slices_are_mask_boxes_in_the_lung_window_and_transposed(chest, studies, tmp_path):
     assert run(studies / "a-dicom", "--out", tmp_path) == 0
     rows = rows_of(tmp_path)
     assert [row["slice"] for row in rows] == ["0", "1", "2", "3", "4"]
@@ -83,7 +84,7 @@ def test_the_box_is_the_apps_and_the_share_is_of_the_whole_slice(chest, engines)
     taken = prepare.lung_slices(chest, engines, prepare.Settings(), lambda done: None)
     sides = prepare.find_lungs(chest, prepare.grey_slices(chest)[0], engines.lungs)
     middle = taken[2]
-    assert middle.box == lung_box(sides[2], margin=0.04)
+    assert middle.box == mask_box(sides[2], margin=0.04)
     assert middle.lung_percent == pytest.approx(100 * np.count_nonzero(sides[2]) / (128 * 144))
     np.testing.assert_array_equal(middle.image, crop(window_hu(chest.pixels[2]), middle.box))
 

@@ -18,8 +18,8 @@ from infnet import weights
 from tests.train.making import save, semiseg
 from tests.train.test_loop import free_port
 from train import ablation, lungs, multiclass, semi, supervised
-from train.checkpoint import load_checkpoint
 from train.data import training_set
+from train.fitting.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["--batch", "8", "--learning-rate", "2e-3", "--warmup", "5", "--ema", "0.9", "--precision", "fp32"]

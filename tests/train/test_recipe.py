@@ -12,8 +12,8 @@ import pytest
 from infnet import weights
 from infnet.errors import InfNetError
 from train import recipe, supervised
-from train.checkpoint import save_atomically
-from train.config import TrainConfig
+from train.fitting.checkpoint import save_atomically
+from train.fitting.config import TrainConfig
 
 
 @pytest.mark.parametrize("name", recipe.recipes())

@@ -9,9 +9,9 @@ import torch
 from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import build
-from train.config import TrainConfig
 from train.data import Example
-from train.start import seen_by, start_from
+from train.fitting.config import TrainConfig
+from train.fitting.start import seen_by, start_from
 
 CONFIG = TrainConfig(steps=1)
 PLANE = np.zeros((2, 2), np.uint8)

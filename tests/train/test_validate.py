@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infnet.metrics import dice, paper_scores
+from infnet.grey import window_hu
+from infnet.measure.metrics import dice, paper_scores
 from infnet.phantom import chest
-from infnet.pipeline import segment
-from infnet.preprocess import window_hu
+from infnet.pipeline.run import segment
 from infnet.study import Study
 from tests.fakes import fake_engines
 from tests.train.making import save, semiseg, slice_with_lesion

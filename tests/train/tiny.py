@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from train.checkpoint import load_checkpoint
-from train.config import TrainConfig
-from train.loop import Task, fit
+from train.fitting.checkpoint import load_checkpoint
+from train.fitting.config import TrainConfig
+from train.fitting.loop import Task, fit
 
 CONFIG = TrainConfig(
     steps=20, size=32, scales=(1.0,), batch=4, warmup=2, validate_every=10, save_every=5, precision="fp32"

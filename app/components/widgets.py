@@ -1,0 +1,81 @@
+"""The two widgets of our own: a slice that tells HU and class under the pointer, and the lesion load along slices.
+
+What they draw goes to the browser in the message itself: no address on the server ever serves a patient's picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from app.core.pictures import SlicePicture
+from infnet.overlay import COLOURS
+from infnet.study import CONSOLIDATION, GGO
+
+HERE = Path(__file__).parent
+SLICE_CSS = """
+.infnet-slice {margin: 0; background: #000; border-radius: .5rem; overflow: hidden; position: relative;
+  outline-offset: 2px}
+.infnet-slice img {display: block; margin: auto; image-rendering: auto; object-fit: fill}
+.infnet-slice output {position: absolute; left: 0; bottom: 0; padding: .15rem .6rem; color: #fff; font-size: .85rem;
+  background: rgba(0, 0, 0, .65); border-radius: 0 .5rem 0 0; font-variant-numeric: tabular-nums; pointer-events: none}
+.infnet-slice output:empty {display: none}
+.infnet-slice:focus-visible {outline: 2px solid var(--st-primary-color)}
+"""
+LOAD_CSS = """
+.infnet-load {display: block; width: 100%; height: 2.25rem; cursor: pointer; color: var(--st-text-color);
+  border-bottom: 1px solid var(--st-border-color)}
+.infnet-load .now {opacity: .25}
+"""
+
+_slice = st.components.v2.component(
+    "infnet_slice", js=(HERE / "slice.js").read_text(), css=SLICE_CSS, isolate_styles=False,
+    html='<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
+)  # fmt: skip
+_load = st.components.v2.component(
+    "infnet_load", js=(HERE / "load.js").read_text(), css=LOAD_CSS, isolate_styles=False,
+    html='<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>',
+)  # fmt: skip
+
+
+def show_slice(
+    picture: SlicePicture, number: int, count: int, key: str, go: Callable[[int], None], tall: str = "60vh"
+) -> None:
+    """One slice, `number` of `count` from 1; `go` gets the number that keys or wheel ask for. `tall`: a CSS length."""
+    rows, columns = picture.values.shape
+    starts, kinds = _runs(picture.codes)
+    head = json.dumps({
+        "png": len(picture.png), "rows": rows, "columns": columns, "width": picture.size[0], "height": picture.size[1],
+        "alt": picture.alt, "unit": picture.unit, "names": picture.names, "number": number, "count": count,
+        "tall": f"max({tall}, 16rem)", "signed": picture.values.dtype == np.int16, "runs": len(starts),
+    }).encode()  # fmt: skip
+    parts = (head, picture.png, picture.values.tobytes(), starts.tobytes(), kinds.tobytes())
+    _slice(data=len(head).to_bytes(4, "little") + b"".join(parts), key=key, on_slice_change=lambda: _asked(key, go))
+
+
+def _runs(codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Where runs of one code begin, row by row, and their codes: a hundredth of the codes themselves."""
+    flat = codes.ravel()
+    starts = np.flatnonzero(np.diff(flat, prepend=255)).astype(np.uint32)
+    return starts, flat[starts]
+
+
+def show_load(loads: Sequence[tuple[int, int]], number: int, alt: str, key: str, go: Callable[[int], None]) -> None:
+    """Bars of (ggo, consolidation) for every slice; `go` gets the number of the bar that is clicked."""
+    colours = ["rgb({}, {}, {})".format(*COLOURS[c]) for c in (GGO, CONSOLIDATION)]
+    _load(
+        data={"loads": [list(map(int, load)) for load in loads], "number": number, "colours": colours, "alt": alt},
+        key=key, on_slice_change=lambda: _asked(key, go),
+    )  # fmt: skip
+
+
+def _asked(key: str, go: Callable[[int], None]) -> None:
+    value: Any = st.session_state[key].slice
+    if isinstance(value, int | float):
+        go(int(value))

@@ -1,0 +1,137 @@
+"""What one user has open, where a browser reload finds it again and nobody else does."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+import infnet
+from app.core.jobs import Job
+from infnet.pipeline.run import Growing
+
+GRACE = 120.0  # seconds that a case outlives its last browser and its last run
+SWEEP = 15.0  # seconds between two looks
+
+
+@dataclass(eq=False)
+class Exam:
+    """One study of the patient, and what was made from it.
+
+    study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
+    segmentation; growing: what it has found so far; second: that of other networks, by name. flips: probabilities of
+    the mirrored study. reference: a mask to check against, on the study's grid. kept: what pages made from all that.
+    """
+
+    study: infnet.Study
+    label: str
+    date: str = "Date 1"
+    job: Job | None = None
+    growing: Growing | None = None
+    second: dict[str, Job] = field(default_factory=dict)
+    flips: Job | None = None
+    reference: NDArray[Any] | None = None
+    kept: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for job in (self.job, self.flips, *self.second.values()) if job is not None]
+
+    def once(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gave for this `key`; the last one of each name is kept."""
+        held = self.kept.get(name)
+        if held is None or held[0] != key:
+            held = self.kept[name] = (key, make())
+        return held[1]
+
+
+class Case:
+    """The exams of one patient in one browser: the first one is shown, others are compared with it."""
+
+    def __init__(self) -> None:
+        self.token = secrets.token_urlsafe(16)
+        self.exams: list[Exam] = []
+        self.sessions: set[str] = set()
+        self.closed = False
+        self.seen = time.monotonic()
+
+    @property
+    def running(self) -> bool:
+        return any(job.alive for exam in self.exams for job in exam.jobs)
+
+    def close(self) -> None:
+        """Stop what runs and let go of every pixel, whoever still holds the case itself."""
+        self.closed = True
+        for exam in self.exams:
+            forget(exam)
+        self.exams.clear()
+
+
+def forget(exam: Exam) -> None:
+    """Stop what runs for an exam and let go of what was made from it."""
+    for job in exam.jobs:
+        job.stop()
+        job.result = None
+    exam.job = exam.growing = exam.flips = exam.reference = None
+    exam.second.clear()
+    exam.kept.clear()
+
+
+class Registry:
+    """Open cases by token, for one server. A case goes when it is closed, or has neither browser nor run any more.
+
+    `active` tells whether a session of this name still has a browser.
+    """
+
+    def __init__(self, active: Callable[[str], bool]) -> None:
+        self._active = active
+        self._cases: dict[str, Case] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=_keep_sweeping, args=(weakref.ref(self),), daemon=True, name="infnet-sweep").start()
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def open(self, session: str) -> Case:
+        case = Case()
+        case.sessions.add(session)
+        with self._lock:
+            self._cases[case.token] = case
+        return case
+
+    def find(self, token: str, session: str) -> Case | None:
+        """The case of this token, from now on this session's too."""
+        with self._lock:
+            case = self._cases.get(token)
+            if case is not None and not case.closed:
+                case.sessions.add(session)
+                return case
+        return None
+
+    def close(self, case: Case) -> None:
+        case.close()
+        with self._lock:
+            self._cases.pop(case.token, None)
+
+    def sweep(self, now: float) -> None:
+        """Close every case that was left alone for longer than GRACE. `now` on the monotonic clock, seconds."""
+        with self._lock:
+            cases = list(self._cases.values())
+        for case in cases:
+            if case.running or any(self._active(session) for session in list(case.sessions)):
+                case.seen = now
+            elif case.closed or now - case.seen > GRACE:
+                self.close(case)
+
+
+def _keep_sweeping(registry: weakref.ref[Registry]) -> None:
+    while (found := registry()) is not None:
+        found.sweep(time.monotonic())
+        del found
+        time.sleep(SWEEP)

@@ -1,0 +1,158 @@
+"""Slices as pictures: data in, picture out. Shared by the app and the demo; colours and masks come from `infnet`."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+import infnet
+from app.core import units
+from infnet import overlay
+from infnet.geometry.box import resize
+from infnet.measure.statistics import Statistics
+from infnet.overlay import LUNG_WINDOW
+from infnet.study import CLASS_NAMES, CONSOLIDATION, GGO, LUNG_NAMES
+
+WINDOWS = {"Lung": LUNG_WINDOW, "Wide": (-1000.0, 1000.0), "Mediastinum": (-160.0, 240.0)}  # HU shown black, white
+PLANES = ("Axial", "Coronal", "Sagittal")
+STAGE = 320  # pixels of the longer side of a stage's picture
+CODES = [", ".join(n for n in (CLASS_NAMES.get(c, ""), LUNG_NAMES.get(s, "")) if n) for s in range(3) for c in range(3)]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a slice is drawn: window in HU, the classes that are marked, outline or fill, opacity, lung borders."""
+
+    window: tuple[float, float] = LUNG_WINDOW
+    classes: tuple[int, ...] = (GGO, CONSOLIDATION)
+    outline: bool = False
+    opacity: float = 0.45
+    lungs: bool = True
+
+    @property
+    def bare(self) -> Look:
+        """The same without any overlay."""
+        return replace(self, classes=(), lungs=False)
+
+    @property
+    def marks(self) -> bool:
+        return bool(self.classes or self.lungs)
+
+
+@dataclass(frozen=True, eq=False)
+class SlicePicture:
+    """A picture of a slice with square millimetres, and what each pixel of the slice holds.
+
+    png: RGB, `size` (width, height). values: (row, column) HU as int16, or grey as uint16. codes: (row, column) uint8,
+    which of `names` a pixel is. alt: the picture in words.
+    """
+
+    png: bytes
+    size: tuple[int, int]
+    values: NDArray[Any]
+    codes: NDArray[np.uint8]
+    names: list[str]
+    unit: str
+    alt: str
+
+
+def count(study: infnet.Study, plane: str) -> int:
+    """How many slices there are in a plane."""
+    return int(study.orientation.apply(study.pixels).shape[PLANES.index(plane)])
+
+
+def slice_picture(
+    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation | None = None, alt: str = "",
+    plane: str = "Axial",
+) -> SlicePicture:  # fmt: skip
+    """Slice `index` of a plane as `look` says."""
+    shown = overlay.plane(study, result if look.marks else None, _axis(plane), index, window=look.window,
+                          opacity=look.opacity, outline=look.outline, lungs=look.lungs,
+                          classes=look.classes)  # fmt: skip
+    return _made(study, plane, index, shown, result, alt)
+
+
+def heat_picture(
+    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation, probability: NDArray[np.float32],
+    alt: str, plane: str = "Axial",
+) -> SlicePicture:  # fmt: skip
+    """A slice with a probability map (row, column) of that slice over it."""
+    grey = overlay.plane(study, None, _axis(plane), index, window=look.window)[:, :, 0]
+    shown = overlay.heat(grey, resize(probability, grey.shape), opacity=look.opacity + 0.25)
+    return _made(study, plane, index, shown, result, alt)
+
+
+def marks_picture(
+    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation, marks: NDArray[np.uint8], alt: str,
+    plane: str = "Axial",
+) -> SlicePicture:  # fmt: skip
+    """A slice with the marks (a volume) of `infnet.check.difference` in their colours."""
+    grey = overlay.plane(study, None, _axis(plane), index, window=look.window)[:, :, 0]
+    cut = Image.fromarray(np.ascontiguousarray(overlay.cut(study, marks, _axis(plane), index)))
+    fitted = np.asarray(cut.resize((grey.shape[1], grey.shape[0]), Image.Resampling.NEAREST))
+    return _made(study, plane, index, overlay.difference(grey, fitted), result, alt)
+
+
+def stage_picture(study: infnet.Study, index: int, probability: NDArray[np.float32], alt: str) -> SlicePicture:
+    """A small heat map of one stage of the network on upright slice `index`; tells no values."""
+    grey = overlay.plane(study, None, "axial", index)[:, :, 0]
+    image = Image.fromarray(overlay.heat(grey, resize(probability, grey.shape), opacity=0.8))
+    image.thumbnail((STAGE, STAGE), Image.Resampling.BILINEAR)
+    nothing = np.zeros((0, 0), np.uint8)
+    return SlicePicture(png_bytes(image), image.size, nothing.astype(np.int16), nothing, CODES, "", alt)
+
+
+def _axis(plane: str) -> overlay.Axis:
+    return plane.lower()  # type: ignore[return-value]
+
+
+def _made(
+    study: infnet.Study, plane: str, index: int, shown: NDArray[np.uint8], result: infnet.Segmentation | None, alt: str
+) -> SlicePicture:
+    """A drawn slice with what its pixels hold."""
+    def taken(volume: NDArray[Any]) -> NDArray[Any]:
+        return overlay.cut(study, volume, _axis(plane), index)
+
+    pixels = taken(study.pixels)
+    codes = np.zeros(pixels.shape, np.uint8) if result is None else taken(result.lungs) * 3 + taken(result.labels)
+    kind = np.iinfo(np.int16 if study.is_hu else np.uint16)
+    values = np.clip(np.rint(pixels.astype(np.float32)), kind.min, kind.max).astype(kind.dtype)
+    image = Image.fromarray(shown)
+    if not study.is_picture:
+        _sides(image, plane)
+    return SlicePicture(
+        png_bytes(image), image.size, np.ascontiguousarray(values), np.ascontiguousarray(codes, np.uint8), CODES,
+        "HU" if study.is_hu else "grey", alt,
+    )  # fmt: skip
+
+
+def alternative(position: str, look: Look, statistics: Statistics, row: int | None) -> str:
+    """The picture of a slice in words; `row`: its row in the table, None where it cuts across them."""
+    if not look.marks:
+        return f"{position}, without overlay"
+    if row is None:
+        return f"{position}, with overlay"
+    loads = statistics.slices[row].total.by_class.items()
+    return f"{position}, with overlay: " + ", ".join(f"{CLASS_NAMES[c]} {units.area(load)}" for c, load in loads)
+
+
+def _sides(image: Image.Image, plane: str) -> None:
+    """Write at the edges which side is which: right and left, or front (A) and back (P)."""
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(max(image.height / 24, 10))
+    edge, middle = image.width * 0.015, image.height / 2
+    first, last = "AP" if plane == "Sagittal" else "RL"
+    for x, side, anchor in ((edge, first, "lm"), (image.width - edge, last, "rm")):
+        draw.text((x, middle), side, "white", font, anchor=anchor, stroke_width=1, stroke_fill="black")
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """PNG, quick to make."""
+    held = io.BytesIO()
+    image.save(held, "PNG", compress_level=1)
+    return held.getvalue()

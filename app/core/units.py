@@ -1,0 +1,56 @@
+"""Numbers as people read them, in the unit that the geometry allows."""
+
+from __future__ import annotations
+
+import infnet
+from infnet.measure.statistics import Load
+from infnet.study import CONSOLIDATION, GGO
+
+NONE = "–"  # noqa: RUF001 - a dash where there is no number
+SHORT = {GGO: "Ground glass", CONSOLIDATION: "Consolidation"}  # CLASS_NAMES, short enough for a column
+
+
+def area(load: Load) -> str:
+    """Lesion area of a slice: mm2, or pixels without geometry."""
+    return f"{load.lesion_pixels:,} px" if load.lesion_mm2 is None else f"{load.lesion_mm2:,.0f} mm²"
+
+
+def amount(load: Load) -> str:
+    """Lesion of the whole study: ml, or the area where there is no volume."""
+    return area(load) if load.lesion_ml is None else f"{load.lesion_ml:,.1f} ml"
+
+
+def percent(load: Load) -> str:
+    """Involvement of a region."""
+    return share(load.involvement_percent)
+
+
+def share(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f} %"
+
+
+def lung(load: Load) -> str:
+    """Size of a lung, lesion included."""
+    if load.lung_ml is not None:
+        return f"{load.lung_ml:,.0f} ml"
+    return f"{load.lung_pixels:,} px" if load.lung_mm2 is None else f"{load.lung_mm2:,.0f} mm²"
+
+
+def duration(seconds: float) -> str:
+    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} minutes"
+
+
+def escaped(text: str) -> str:
+    """Text from a file, so that no character of it is read as Markdown."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|~$:<>&" else c for c in text)
+
+
+def facts(study: infnet.Study) -> str:
+    """Size, spacing and kind of pixels, in one line."""
+    slices, rows, columns = study.pixels.shape
+    said = [f"{slices} slice{'s' * (slices > 1)}", f"{rows} x {columns} pixels"]
+    if study.affine is not None:
+        apart, down, across = study.spacing
+        said.append(f"{down:.2f} x {across:.2f} mm" + (f", {apart:.2f} mm apart" if slices > 1 else ""))
+    said.append("HU" if study.is_hu else "grey values")
+    return " · ".join(said)

@@ -1,0 +1,108 @@
+"""The page that compares the result with a reference mask."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import infnet
+from app.components import widgets
+from app.core import pictures, state, units
+from app.core.case import Exam
+from app.core.pictures import Look
+from app.core.state import Reading
+from app.views import panels, viewer
+from infnet.measure import check
+from infnet.overlay import DIFFERENCE_COLOURS
+
+NAMES = {"infection": "Infection", "ggo": "Ground glass", "consolidation": "Consolidation"}
+SCORES = ("Dice", "Sensitivity", "Specificity", "S", "E", "MAE")  # in the order of infnet.metrics.Scores
+MEANING = {check.BOTH: "both", check.ONLY_NETWORK: "only the network", check.ONLY_REFERENCE: "only the reference"}
+NOTE = (
+    "Dice, sensitivity, specificity, S, E and MAE are computed as in Tables II to IV of the paper: on the probability "
+    "map of each slice where the reference has the class, averaged over these slices. Dice of the masks is that of the "
+    "masks as shown, over the whole study."
+)
+
+
+def page() -> None:
+    found = panels.read()
+    if found is None:
+        return
+    exam, reading = found
+    if exam.reference is None:
+        _ask(exam, reading)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Agreement with the reference", anchor=False)
+        st.button("Another reference", icon=":material/refresh:", on_click=_forget, args=(exam,))
+    try:
+        _scores(exam, reading)
+    except infnet.InfNetError as error:
+        st.error(units.escaped(str(error)), icon=":material/error:")
+        return
+    _pictures(exam, reading)
+
+
+def _ask(exam: Exam, reading: Reading) -> None:
+    st.subheader("Check against a reference", anchor=False)
+    st.write(
+        "Drop a mask that somebody drew on this study, as NIfTI or PNG: 0 and 1 (or 255) for infection, "
+        "or 0, 1, 2 for background, ground glass and consolidation."
+    )
+    files = st.file_uploader("Reference mask", accept_multiple_files=True,
+                             key=f"reference-{st.session_state.get('upload', 0)}")  # fmt: skip
+    if not files:
+        if line := st.session_state.get("error"):
+            st.error(units.escaped(line), icon=":material/error:")
+        return
+    st.session_state.pop("error", None)
+    try:
+        with st.spinner("Reading the mask ..."):
+            mask = check.placed(reading.study, state.read_upload(files))
+            check.difference(reading.result, mask)  # refuses what is no mask
+        exam.reference = mask
+    except infnet.InfNetError as error:
+        st.session_state.error = str(error)
+    state.fresh_uploaders()
+    st.rerun()
+
+
+def _forget(exam: Exam) -> None:
+    exam.reference = None
+
+
+def _scores(exam: Exam, reading: Reading) -> None:
+    reference = exam.reference
+    assert reference is not None
+    key = (id(exam.job), *reading.key, id(reference))
+    found = exam.once("check", key, lambda: check.check(reading.result, reference))
+    shown = {"": [f"**{NAMES[name]}**" for name in found]}
+    for place, name in enumerate(SCORES):
+        shown[name] = [units.NONE if each.scores is None else f"{each.scores[place]:.3f}" for each in found.values()]
+    shown["Dice of the masks"] = [f"{each.plain_dice:.3f}" for each in found.values()]
+    shown["Slices"] = [str(each.slices) for each in found.values()]
+    panels.table(shown, "Agreement with the reference by class")
+    st.caption(NOTE)
+
+
+@st.fragment
+def _pictures(exam: Exam, reading: Reading) -> None:
+    reference = exam.reference
+    assert reference is not None
+    key = (id(exam.job), *reading.key, id(reference))
+    marks = exam.once("difference", key, lambda: check.difference(reading.result, reference))
+    count = pictures.count(reading.study, "Axial")
+    left, right = st.container(key="wide").columns([3, 2], gap="large")
+    with left:
+        number = viewer.slider(reading.study, count, viewer.loads_of(exam, reading, "Axial"))
+        alt = f"Slice {number} of {count}: network and reference, where they agree and where they differ"
+        picture = pictures.marks_picture(reading.study, number - 1, Look(), reading.result, marks, alt)
+        widgets.show_slice(picture, number, count, "picture", viewer.go)
+        panels.legend([(MEANING[code], colour) for code, colour in DIFFERENCE_COLOURS.items()])
+    with right:
+        st.markdown("**Voxels**")
+        counts = {code: int((marks == code).sum()) for code in MEANING}
+        panels.table(
+            {"Marked by": list(MEANING.values()), "Voxels": [f"{counts[code]:,}" for code in MEANING]},
+            "Voxels marked by network and reference",
+        )

@@ -1,0 +1,167 @@
+"""What several pages share: the frame, the strip of the open study, progress, tables. Draws, computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import streamlit as st
+
+import infnet
+from app.core import state, units
+from app.core.case import Exam
+from app.core.jobs import Job
+from infnet.measure.statistics import Load, SliceStatistics, Statistics
+from infnet.notices import Notice, unique
+from infnet.overlay import COLOURS, LUNG_COLOUR, heat_scale
+from infnet.study import CLASS_NAMES, LUNG_NAMES
+
+NOTICE = "Research use only. Not for clinical use."
+ABOUT = (
+    "infnet finds infection with Inf-Net and FCN8s (Fan et al., IEEE TMI 39(8):2626-2637, 2020). It is not a medical "
+    "device; its masks can be wrong. The weights are for non-commercial use."
+)
+STYLE = """<style>
+[data-testid="stFileUploaderDropzone"] {min-height: 7rem; align-content: center; align-items: center}
+[data-testid="stStatusWidget"] {display: none}  /* the app shows its own progress */
+[data-testid="stMain"] h2 {padding: 0}
+.st-key-notice {position: fixed; top: .9rem; right: 3.5rem; width: auto; z-index: 999991}
+.infnet-legend {display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .875rem}
+.infnet-legend i {display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin-right: .4em}
+[data-testid="stDownloadButton"] button {white-space: nowrap}
+@media (max-width: 1100px) {  /* numbers go under the picture before they get cramped beside it */
+  .st-key-wide > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+    min-width: 100%
+  }
+}
+</style>"""
+
+
+def frame() -> None:
+    """What every page starts with."""
+    st.html(STYLE)
+    with st.container(key="notice"):
+        st.badge(NOTICE, icon=":material/science:", color="orange")
+
+
+def footer() -> None:
+    st.divider()
+    st.caption(ABOUT)
+
+
+def opened() -> Exam | None:
+    """The open study as a strip with a way to close it, or a hint where to open one."""
+    exam = state.exam()
+    if exam is None:
+        st.info("No study is open. Open one on the page **Study**.", icon=":material/folder_open:")
+        return None
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        name = units.escaped(exam.label) if st.session_state.get("show_name") else "Study"
+        st.markdown(f"**{name}** &nbsp; :gray[{units.facts(exam.study)}]")
+        st.button("Close study", icon=":material/close:", on_click=state.close_case,
+                  help="Forgets the study and everything made from it.")  # fmt: skip
+    return exam
+
+
+def read() -> tuple[Exam, state.Reading] | None:
+    """The open study with its numbers; otherwise a line that says what is missing, or the progress."""
+    exam = opened()
+    if exam is None:
+        return None
+    reading = state.reading(exam)
+    if reading is not None:
+        return exam, reading
+    if exam.job is not None and exam.job.state in ("waiting", "running", "done"):
+        progress(exam.job, len(exam.study.pixels))
+    else:
+        st.info("The networks have not run on this study yet. Start them on the page **Study**.")
+    return None
+
+
+def progress(job: Job, slices: int, what: str = "slices") -> None:
+    """How far a job is, with a way to stop it; draws itself again until the job ends, then the page once."""
+
+    @st.fragment(run_every=0.5)
+    def bar() -> None:
+        if not job.alive:
+            st.rerun()
+        text = "Loading the networks ..." if job.state == "running" else "Waiting for another study to finish ..."
+        if job.total:
+            text = f"{slices * job.done // job.total} of {slices} {what}"
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            st.progress(job.share, text=text)
+            st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{id(job)}")
+
+    bar()
+
+
+def trouble(job: Job | None) -> None:
+    """The one line of a job that failed."""
+    if job is None or job.state != "failed":
+        return
+    if job.bug is not None:
+        raise job.bug
+    st.error(units.escaped(job.error), icon=":material/error:")
+
+
+def warnings(reading: state.Reading, findings: Sequence[Notice] = ()) -> None:
+    """What a reader should know about a study and its result, after what the input gate found."""
+    notices = unique(findings, reading.study.notices, reading.result.notices)
+    if notices:
+        st.warning("\n".join(f"- {units.escaped(notice.text)}" for notice in notices), icon=":material/warning:")
+
+
+def headline(study: infnet.Study, statistics: Statistics, across: int = 2) -> None:
+    """The four numbers that matter, `across` of them beside each other."""
+    total, hu = statistics.total.lesion, statistics.mean_hu_lesion
+    size = "volume" if total.lesion_ml is not None else "area"
+    shown = [(f"Lesion {size}", units.amount(total), None),
+             ("Involvement", units.percent(total), "Lesion in % of all lung, diseased lung included."),
+             (f"Lung {size}", units.lung(total), None)]  # fmt: skip
+    if study.is_hu:
+        shown.append(("Mean HU of lesion", units.NONE if hu is None else f"{hu:.0f}", None))
+    else:
+        shown.append(("Lesions", f"{statistics.lesion_count}", None))
+    for start in range(0, len(shown), across):
+        row = zip(st.columns(across), shown[start : start + across], strict=True)
+        for column, (name, value, tip) in row:
+            column.metric(name, value, border=True, help=tip)
+
+
+def by_lung_and_class(
+    found: Statistics | SliceStatistics, shown: Callable[[Load], str], name: str
+) -> None:
+    """One row a lung and the total; one column a class and both."""
+    regions = {LUNG_NAMES[k].capitalize(): region for k, region in found.by_lung.items()}
+    regions["Total"] = found.total
+    columns: dict[str, list[str]] = {"": [f"**{side}**" for side in regions]}
+    for key, label in units.SHORT.items():
+        columns[label] = [_cell(region.by_class[key], shown) for region in regions.values()]
+    columns["Both"] = [_cell(region.lesion, shown) for region in regions.values()]
+    table(columns, name)
+
+
+def _cell(load: Load, shown: Callable[[Load], str]) -> str:
+    return f"{shown(load)} ({units.percent(load)})"
+
+
+def legend(entries: Iterable[tuple[str, tuple[int, int, int]]]) -> None:
+    """What colours mean."""
+    spans = (f'<span><i style="background: rgb{colour}"></i>{name}</span>' for name, colour in entries)
+    st.html(f'<div class="infnet-legend">{"".join(spans)}</div>')
+
+
+def lesion_legend() -> None:
+    """The colours of the classes and the lungs."""
+    legend([*((CLASS_NAMES[c], colour) for c, colour in COLOURS.items()), ("lung border", LUNG_COLOUR)])
+
+
+def heat_legend() -> None:
+    """The colours of the probabilities."""
+    steps = ", ".join("rgb({}, {}, {})".format(*colour) for colour in heat_scale()[::51])
+    st.html(f'<div class="infnet-legend"><span>probability 0</span><span style="flex: 0 1 12rem; border-radius: .2em; '
+            f'background: linear-gradient(to right, {steps})"></span><span>1</span></div>')  # fmt: skip
+
+
+def table(columns: Mapping[str, list[str]], name: str) -> None:
+    """A small table; `name` is its text alternative."""
+    st.table(columns, border="horizontal", hide_index=True, alt=name)

@@ -1,0 +1,132 @@
+"""A result against a reference mask: the paper's metrics by class, and where the two differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.errors import GeometryError, InfNetError
+from infnet.measure.metrics import Scores, all_scores, dice
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
+
+BOTH, ONLY_NETWORK, ONLY_REFERENCE = 1, 2, 3
+INFECTION = "infection"
+CLASSES = {"ggo": GGO, "consolidation": CONSOLIDATION}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well one class agrees with the reference.
+
+    scores: as Tables II to IV of the paper compute them, on the probability map of each slice where the reference has
+    this class, averaged over these slices; None where no slice has it. slices: how many these are. plain_dice: of the
+    masks as shown, over the whole volume; 1 where both are empty.
+    """
+
+    scores: Scores | None
+    plain_dice: float
+    slices: int
+
+
+def check(result: Segmentation, reference: NDArray) -> dict[str, Agreement]:
+    """Compare a result with a reference on the same grid: keys "infection", and "ggo", "consolidation" where the
+    reference names classes.
+
+    reference: (slice, row, column); 0/1, true/false or 0/255 is infection, 0/1/2 is GGO and consolidation.
+    Raises InfNetError where the shape differs or the values are none of these.
+    """
+    truth, classes = _labels(reference, result.labels.shape)
+    found = {INFECTION: _agreement(result.probability, result.labels > 0, truth > 0)}
+    if classes:
+        for name, code in CLASSES.items():
+            found[name] = _agreement(_class_map(result, code), result.labels == code, truth == code)
+    return found
+
+
+def difference(result: Segmentation, reference: NDArray) -> NDArray[np.uint8]:
+    """Where infection was found: 0 nowhere, 1 by both, 2 only by the network, 3 only in the reference.
+
+    Raises InfNetError as `check`.
+    """
+    truth, _ = _labels(reference, result.labels.shape)
+    network = result.labels > 0
+    marks = np.where(truth > 0, np.uint8(ONLY_REFERENCE), np.uint8(0))
+    marks[network] = np.where(truth[network] > 0, np.uint8(BOTH), np.uint8(ONLY_NETWORK))
+    return marks
+
+
+def placed(study: Study, reference: Study) -> NDArray:
+    """The voxels of a reference mask, read as a study of its own, on the grid of `study`.
+
+    Masks are often stored in another order than the slices they belong to (flipped, transposed); where both have an
+    affine the mask is turned to the study's order. Raises GeometryError where it has another size, or lies elsewhere
+    in the patient.
+    """
+    if study.affine is None or reference.affine is None:
+        if reference.pixels.shape != study.pixels.shape:
+            raise _other_shape(reference.pixels.shape, study.pixels.shape)
+        return reference.pixels
+    here, there = study.orientation, reference.orientation
+    turned = here.undo(there.apply(reference.pixels))
+    if turned.shape != study.pixels.shape:
+        raise _other_shape(turned.shape, study.pixels.shape)
+    middle = [_middle(s) for s in (study, reference)]
+    apart = float(np.linalg.norm(middle[0] - middle[1]))
+    if study.source.get("format") == reference.source.get("format") and apart > max(study.spacing):
+        raise GeometryError(
+            f"{reference.name}: lies {apart:.0f} mm beside the study; give the reference of this very series"
+        )
+    return turned
+
+
+def _middle(study: Study) -> NDArray[np.float64]:
+    assert study.affine is not None
+    return (study.affine @ [*((n - 1) / 2 for n in study.pixels.shape), 1.0])[:3]
+
+
+def _other_shape(reference: tuple[int, ...], wanted: tuple[int, ...]) -> GeometryError:
+    def words(shape: tuple[int, ...]) -> str:
+        return " x ".join(str(n) for n in shape)
+
+    return GeometryError(
+        f"reference mask: {words(reference)} voxels where the study has {words(wanted)} (slices x rows x columns); "
+        "give a mask drawn on these very slices"
+    )
+
+
+def _labels(reference: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, bool]:
+    """A reference as 0/1/2, and whether it tells GGO from consolidation."""
+    if reference.shape != shape:
+        raise _other_shape(reference.shape, shape)
+    if reference.dtype == np.bool_:
+        return reference.view(np.uint8), False
+    values = np.unique(reference)
+    held = {float(v) for v in values[:4]}
+    if len(values) <= 3 and held <= {0.0, 1.0, 2.0}:
+        return reference, 2.0 in held
+    if held <= {0.0, 255.0}:
+        return (reference > 0).view(np.uint8), False
+    shown = ", ".join(f"{v:g}" for v in values[:4]) + (" ..." if len(values) > 4 else "")
+    raise InfNetError(
+        f"reference mask: holds the values {shown}; "
+        "give 0 and 1 (or 255) for infection, or 0, 1 (GGO) and 2 (consolidation)"
+    )
+
+
+def _class_map(result: Segmentation, code: int) -> NDArray[np.float32]:
+    """Probability of one class; its mask where the share of consolidation was not kept."""
+    if result.consolidation is None:
+        return (result.labels == code).astype(np.float32)
+    share = result.consolidation * np.float32(1 / 255)
+    return result.probability * (share if code == CONSOLIDATION else 1 - share)
+
+
+def _agreement(probability: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Agreement:
+    inside = np.flatnonzero(truth.any((1, 2)))
+    plain = dice(mask, truth)
+    if not len(inside):
+        return Agreement(None, plain, 0)
+    rows = np.array([all_scores(probability[k], truth[k]) for k in inside])
+    return Agreement(Scores(*(float(v) for v in rows.mean(0))), plain, len(inside))

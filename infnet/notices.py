@@ -1,0 +1,47 @@
+"""What a reader of a study or a result should know, as data: a code to ask for, a level, and the sentence to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["stop", "warn"]
+
+# Codes that the program itself asks for; the others are named where they arise.
+NO_MILLIMETRES = "no-millimetres"
+WINDOW_GUESSED = "window-guessed"
+MEMORY_BATCH, MEMORY_DEVICE = "memory-batch", "memory-device"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One remark.
+
+    code: what it is about, in words and hyphens; it stays when the sentence is worded anew. level: "stop" where a result
+    would be wrong, else "warn". text: a sentence or two for people.
+    """
+
+    code: str
+    level: Level
+    text: str
+
+
+def warn(code: str, text: str) -> Notice:
+    """A notice of level "warn"."""
+    return Notice(code, "warn", text)
+
+
+def unique(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
+    """The notices of all groups in their order, each once."""
+    return tuple(dict.fromkeys(notice for group in groups for notice in group))
+
+
+def has(notices: Iterable[Notice], code: str) -> bool:
+    """Whether one of the notices has this code."""
+    return any(notice.code == code for notice in notices)
+
+
+def without(notices: Iterable[Notice], code: str) -> tuple[Notice, ...]:
+    """The notices but those of this code."""
+    return tuple(notice for notice in notices if notice.code != code)

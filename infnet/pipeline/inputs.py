@@ -1,0 +1,91 @@
+"""What the networks are given, and the one convention that they are trained on.
+
+A network sees an upright slice, cropped to the box of the lungs, in the grey of a lung window (-1150 to 250 HU as
+0 to 255), stretched to a square. Hospital slices arrive upright, uncropped and in HU; loose pictures arrive in grey
+whose window is unknown. Training uses these same functions. Arrays in, arrays out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.concurrency import cores, each
+from infnet.geometry.box import Box, crop, mask_box, resize
+from infnet.grey import window_grey, window_hu
+from infnet.notices import Notice, warn
+from infnet.study import CONSOLIDATION, GGO, Study
+
+CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # that the network of each role takes
+SMALLEST_BOX = 0.2  # of the slice's side: an apex is not blown up further than this
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def network_box(lungs: NDArray) -> Box | None:
+    """The box of a slice (row, column) that the networks see, round the lungs on it; None without lung."""
+    return mask_box(lungs, smallest=int(SMALLEST_BOX * min(lungs.shape)))
+
+
+def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
+    """Upright slices of a study in the grey of the convention, and what had to be guessed."""
+    volume = study.orientation.apply(study.pixels)
+    if study.is_hu:
+        grey = np.empty(volume.shape, np.uint8)
+
+        def window(i: int) -> None:
+            grey[i] = window_hu(volume[i])
+
+        for _ in each(window, range(len(volume)), cores()):
+            pass
+        return grey, ()
+    greys, scales = zip(*(window_grey(plane) for plane in to_8_bits(volume)), strict=True)
+    guessed = sum(not scale.lung_window for scale in scales)
+    text = "The grey values were taken as a lung window as they are."
+    if guessed:
+        text = (
+            f"{guessed} of {len(greys)} slices span more than a lung window: HU were estimated by air and soft tissue."
+        )
+    return np.stack(greys), (warn("grey-scale", text),)
+
+
+def to_8_bits(volume: NDArray, bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Grey (slice, row, column) of more than 8 bits in 8: `bounds` are black and white, those of `volume` where not
+    given. What has 8 bits already stays as it is."""
+    if volume.dtype == np.uint8:
+        return volume
+    low, high = bounds or (float(volume.min()), float(volume.max()))
+    scale = 255 / (high - low) if high > low else 0.0
+    return np.stack([((plane.astype(np.float32) - low) * scale).astype(np.uint8) for plane in volume])
+
+
+def squares(grey: NDArray[np.uint8], places: Sequence[tuple[int, Box]], size: int) -> NDArray[np.float32]:
+    """Boxes of slices as normalised input (N, 3, size, size); `places`: index of the slice, and the box on it."""
+    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in places]))
+
+
+def lung_input(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Squares of whole slices (N, S, S) -> input of the lung network (N, 1, S, S), 0 to 1."""
+    return grey[:, None].astype(np.float32) / np.float32(255)
+
+
+def normalise(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey (N, S, S) uint8 -> (N, 3, S, S) float32 with ImageNet mean and standard deviation."""
+    x = grey.astype(np.float32)[:, None] / 255
+    mean = np.array(IMAGENET_MEAN, np.float32)[:, None, None]
+    std = np.array(IMAGENET_STD, np.float32)[:, None, None]
+    return ((x - mean) / std).astype(np.float32, copy=False)
+
+
+def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Input of the class network (N, 6, S, S): normalised slices (N, 3, S, S), then three times the infection
+    probability (N, S, S)."""
+    return np.concatenate([slices, np.repeat(maps[:, None], 3, axis=1)], axis=1)
+
+
+def consolidation_share(classes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Class probabilities (N, 3, S, S) -> share of consolidation among infection (N, S, S), 0 to 1."""
+    infection = classes[:, GGO] + classes[:, CONSOLIDATION]
+    return classes[:, CONSOLIDATION] / np.maximum(infection, 1e-6)

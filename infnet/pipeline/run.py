@@ -1,0 +1,166 @@
+"""segment(): the only place that knows the order of things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infnet.concurrency import each, portions
+from infnet.errors import GeometryError
+from infnet.geometry.box import Box, crop, resize
+from infnet.geometry.orientation import Orientation
+from infnet.grey import WINDOW
+from infnet.notices import Notice, unique, warn
+from infnet.pipeline.inputs import consolidation_share, grey_slices, guided, network_box, squares
+from infnet.pipeline.lungs import find_lungs
+from infnet.pipeline.models import Engines, Model, load_engines
+from infnet.study import LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, label
+from infnet.version import __version__
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Growing:
+    """A result on its way. result: its arrays fill slice by slice. ready: bool, for each upright slice whether it is
+    final."""
+
+    result: Segmentation
+    ready: NDArray[np.bool_]
+
+
+def segment(
+    study: Study,
+    engines: Engines | None = None,
+    *,
+    known_lungs: NDArray[np.uint8] | None = None,
+    progress: Progress | None = None,
+    watch: Callable[[Growing], None] | None = None,
+) -> Segmentation:
+    """Find the lungs, the infection in them, and its classes; all on the grid of `study`.
+
+    `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `known_lungs`: a lung mask
+    from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung network's.
+    `progress(done, total)` is called after every batch of slices. `watch` is called once, when the lungs are known,
+    with the result that then fills. Touches no file. Raises InfNetError where weights are missing or damaged, and
+    GeometryError where `known_lungs` has another shape.
+    """
+    if known_lungs is not None and known_lungs.shape != study.pixels.shape:
+        raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
+    engines = engines or load_engines()
+    orientation = study.orientation
+    grey, grey_notices = grey_slices(study)
+    count = len(grey)
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, 2 * count)
+
+    stored_lungs = known_lungs
+    if stored_lungs is None:
+        stored_lungs = np.ascontiguousarray(orientation.undo(find_lungs(study, grey, engines.lungs, report)))
+    lungs = orientation.apply(stored_lungs)
+    boxes = {i: box for i in range(count) if (box := network_box(lungs[i])) is not None}
+    report(2 * count - len(boxes))
+    maps = _Maps.of(study)
+    ready = np.ones(count, bool)
+    ready[list(boxes)] = False
+    result = Segmentation(
+        labels=orientation.undo(maps.labels),
+        probability=orientation.undo(maps.probability),
+        lungs=stored_lungs,
+        notices=(*study.notices, *grey_notices, *_notices(study, orientation, lungs)),
+        consolidation=orientation.undo(maps.consolidation),
+    )
+    if watch:
+        watch(Growing(result, ready))
+
+    def work(portion: Sequence[int]) -> int:
+        places = [(i, boxes[i]) for i in portion]
+        infected = []
+        for (i, box), square in zip(places, _infection(grey, places, engines.infection), strict=True):
+            probability = resize(square, box.shape) * (crop(lungs[i], box) > 0)
+            crop(maps.probability[i], box)[:] = probability
+            if (probability >= LOWEST_THRESHOLD).any():
+                infected.append((i, box, square))
+        for (i, box, _), square in zip(infected, _consolidation(grey, infected, engines.classes), strict=True):
+            probability = crop(maps.probability[i], box)
+            share = np.rint(255 * resize(square, box.shape)) * (probability >= LOWEST_THRESHOLD)
+            crop(maps.consolidation[i], box)[:] = share
+            crop(maps.labels[i], box)[:] = label(probability, share.astype(np.uint8), engines.threshold)
+        ready[list(portion)] = True
+        return len(portion)
+
+    engine = engines.infection.engine
+    done = 2 * count - len(boxes)
+    for finished in each(work, portions(list(boxes), engine.batch), engine.parallel):
+        done += finished
+        report(done)
+
+    # Asked at the end: an engine may have had to change on the way.
+    notices = unique(result.notices, *(model.engine.notices for model in engines.models.values()))
+    return replace(result, notices=notices, provenance=_provenance(engines))
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """Upright views of arrays that lie on the grid of the study, so that nothing is turned back at the end. They start
+    as zeros that take no memory before something is written."""
+
+    labels: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    consolidation: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, study: Study) -> _Maps:
+        shape = study.pixels.shape
+        return cls(*(study.orientation.apply(np.zeros(shape, kind)) for kind in (np.uint8, np.float32, np.uint8)))
+
+
+def _notices(study: Study, orientation: Orientation, lungs: NDArray[np.uint8]) -> tuple[Notice, ...]:
+    """What a reader should know of the upright lungs, and of the way in which the study is stored."""
+    notices = []
+    if orientation.axes[0] != 0:
+        text = "Not stored in axial slices: rows of the table are slices as stored, pictures are axial."
+        notices.append(warn("not-axial", text))
+    # Slice by slice: comparing the whole would take another array of that size at the moment most is in memory.
+    right, left = (sum(int(np.count_nonzero(plane == side)) for plane in lungs) for side in (RIGHT, LEFT))
+    if not right + left:
+        notices.append(warn("no-lung", "No lung was found: check that this is a chest CT in axial slices."))
+    elif study.volumetric and min(right, left) < 0.1 * (right + left):
+        name, smaller = ("right", right) if right < left else ("left", left)
+        percent = 100 * smaller / (right + left)
+        text = f"The {name} lung holds only {percent:.0f} % of all lung found: it may be dense, gone or missed."
+        notices.append(warn("one-lung-small", text))
+    pixels = orientation.apply(study.pixels)
+    if right + left and not study.is_hu and np.mean(pixels[lungs > 0] == pixels.min()) > 0.5:
+        text = "The lungs are black: this looks like a soft-tissue window; use a lung window, or the DICOM."
+        notices.append(warn("lungs-black", text))
+    return tuple(notices)
+
+
+def _infection(grey: NDArray[np.uint8], places: list[tuple[int, Box]], model: Model) -> NDArray[np.float32]:
+    """Infection probability (N, size, size) on the crops."""
+    return model.engine(squares(grey, places, model.entry.size))[:, 0]
+
+
+def _consolidation(
+    grey: NDArray[np.uint8], infected: list[tuple[int, Box, NDArray[np.float32]]], model: Model
+) -> NDArray[np.float32]:
+    """Share of consolidation among infection, (N, size, size), given the infection maps of the crops."""
+    if not infected:
+        return np.empty((0, 0, 0), np.float32)
+    size = model.entry.size
+    maps = np.stack([resize(square, (size, size)) for _, _, square in infected])
+    return consolidation_share(model.engine(guided(squares(grey, [(i, box) for i, box, _ in infected], size), maps)))
+
+
+def _provenance(engines: Engines) -> dict[str, object]:
+    models = {
+        role: {"name": m.entry.name, "sha256": m.entry.sha256, "engine": m.engine.name, "input_size": m.entry.size}
+        for role, m in engines.models.items()
+    }
+    return {"infnet": __version__, "models": models, "threshold": engines.threshold, "window_hu": list(WINDOW)}

@@ -1,0 +1,52 @@
+"""Upright indices, whatever the order of storage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infnet.errors import GeometryError
+from infnet.geometry.affine import axial_affine
+from infnet.geometry.grid import Grid, check_same
+from infnet.study import Segmentation, Study
+from tests.measure.test_statistics import tiny
+from tests.orders import ORDERS, stored
+
+
+@pytest.mark.parametrize(("axes", "flips"), ORDERS)
+def test_an_upright_index_is_the_same_place_in_any_storage(axes, flips):
+    upright = Study(np.arange(24, dtype=np.int16).reshape(2, 3, 4), axial_affine((5.0, 0.5, 0.8), (1.0, 2.0, 3.0)))
+    empty = np.zeros((2, 3, 4), np.uint8)
+    study, _ = stored(upright, Segmentation(empty, empty.astype(np.float32), empty), axes, flips)
+    grid = Grid.of(study)
+    assert grid.shape == (2, 3, 4)
+    assert grid.spacing == pytest.approx((5.0, 0.5, 0.8))
+    assert grid.pixel_mm2 == pytest.approx(0.4)
+    assert grid.voxel_ml == pytest.approx(0.002)
+    assert grid.millimetres((1, 2, 3)) == pytest.approx((1 + 3 * 0.8, 2 + 2 * 0.5, 3 + 5.0))
+    assert np.array_equal(grid.orientation.apply(study.pixels), upright.pixels)
+    assert study.pixels[grid.source_index((1, 2, 3))] == upright.pixels[1, 2, 3] == 23
+
+
+def test_a_picture_has_no_millimetres_and_is_not_stacked_even_when_told_its_pixels():
+    picture = Study(np.zeros((3, 4, 4), np.uint8), None, is_hu=False, source={"format": "picture"})
+    grid = Grid.of(picture)
+    assert (grid.affine, grid.pixel_mm2, grid.voxel_ml, grid.stacked) == (None, None, None, False)
+    assert grid.millimetres((0, 0, 0)) is None
+    assert grid.spacing == (1.0, 1.0, 1.0)
+    known = Grid.of(picture.with_spacing(0.5, 0.8))
+    assert (known.pixel_mm2, known.voxel_ml, known.stacked) == (pytest.approx(0.4), None, False)
+
+
+def test_boxes_hold_what_is_there():
+    mask = np.zeros((3, 6, 7), bool)
+    mask[1, 2, 3] = mask[1, 4, 5] = True
+    grid = Grid.of(Study(mask.astype(np.int16), None))
+    assert list(grid.boxes(mask)) == [(1, (slice(2, 5), slice(3, 6)))]
+    assert list(grid.boxes(mask, margin=2)) == [(1, (slice(0, 6), slice(1, 7)))]
+
+
+def test_a_result_of_another_grid_is_refused():
+    study, result = tiny()
+    with pytest.raises(GeometryError, match="use a result with the study it came from"):
+        check_same(Study(study.pixels[:1], study.affine), result)

@@ -1,0 +1,85 @@
+"""The stages, with the shipped network and fake lungs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from infnet.errors import GeometryError, WeightsError
+from infnet.geometry.grid import Grid
+from infnet.phantom import chest
+from infnet.pipeline import stages as module
+from infnet.pipeline.models import load_engines
+from infnet.pipeline.run import segment
+from infnet.pipeline.stages import stages
+from infnet.study import Study
+from tests.orders import stored
+
+
+@pytest.fixture(scope="module")
+def known():
+    phantom = chest(slices=4, rows=192, columns=192, spacing=(50.0, 1.9, 1.9), seed=1)
+    return phantom, segment(phantom.study, load_engines())
+
+
+def test_s_3_within_the_lungs_is_the_probability_of_the_slice(known):
+    phantom, result = known
+    index = int(np.argmax((result.labels > 0).sum((1, 2))))
+    found = stages(phantom.study, index, lungs=result.lungs)
+    assert list(found) == ["S_g", "S_5", "S_4", "S_3", "edge"]
+    for name, probability in found.items():
+        assert probability.shape == (192, 192), name
+        assert probability.dtype == np.float32
+        assert 0 <= probability.min() <= probability.max() <= 1
+    inside = found["S_3"] * (result.lungs[index] > 0)
+    assert np.abs(inside - result.probability[index]).max() < 0.1  # another engine, perhaps another precision
+    assert result.probability[index].max() > 0.5
+    assert not found["S_g"][0].any()  # beside the box of the lungs
+
+
+def test_the_order_of_storage_does_not_matter(known):
+    phantom, result = known
+    turned, same = stored(phantom.study, result, (2, 1, 0), (1, 0, 1))
+    one, other = stages(phantom.study, 1, lungs=result.lungs), stages(turned, 1, lungs=same.lungs)
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_without_lungs_they_are_found_on_the_slice(known):
+    phantom, result = known
+    one, other = stages(phantom.study, 1, lungs=result.lungs), stages(phantom.study, 1)
+    assert np.abs(one["S_3"] - other["S_3"]).mean() < 0.02
+
+
+def test_a_slice_without_lung_is_zero_everywhere(known):
+    phantom, result = known
+    found = stages(phantom.study, 1, lungs=np.zeros_like(result.lungs))
+    assert len(found) == 5
+    assert not any(m.any() for m in found.values())
+
+
+def test_the_network_is_kept(known):
+    phantom, result = known
+    stages(phantom.study, 1, lungs=result.lungs)
+    before = module._network.cache_info().misses
+    stages(phantom.study, 2, lungs=result.lungs)
+    assert module._network.cache_info().misses == before
+
+
+def test_16_bit_grey_is_read_by_the_range_of_the_whole_study(known):
+    phantom, _ = known
+    grey = (phantom.study.pixels.astype(np.int32) + 1024).astype(np.uint16)
+    grey[0, 0, 0] = 4095
+    study = Study(grey, None, is_hu=False)
+    one = module._single(study, Grid.of(study), 1)
+    assert one.pixels.dtype == np.uint8
+    assert one.pixels.max() == int(255 * int(grey[1].max()) / 4095)
+
+
+def test_what_cannot_be_shown_is_refused(known):
+    phantom, result = known
+    with pytest.raises(GeometryError, match="give 0 to 3"):
+        stages(phantom.study, 4)
+    with pytest.raises(GeometryError, match="same result"):
+        stages(phantom.study, 0, lungs=result.lungs[:2])
+    with pytest.raises(WeightsError, match="no stages to show"):
+        stages(phantom.study, 0, "fcn8s", lungs=result.lungs)

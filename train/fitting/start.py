@@ -1,0 +1,95 @@
+"""What a run starts from: a checkpoint, a model of the registry, or the encoder of one, none of them with leaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from infnet import weights
+from infnet.errors import InfNetError
+from train.data import Example
+from train.fitting.checkpoint import averaged, load_checkpoint
+from train.fitting.config import TrainConfig
+
+# Under which name the registry says what of a source a shipped model did not see: names, groups, or only their number.
+HELD_OUT = {
+    "labelled": "labelled",
+    "coronacases": "coronacases",
+    "clear": "lungs-hu patients",
+    "lungs-hu": "lungs-hu patients",
+}
+BACKBONE, ENCODER = "backbone.", "encoder.model."  # in Inf-Net, and in a network with an encoder of timm
+
+
+def start_from(network: nn.Module, source: str | None) -> None:
+    """Load the averaged network of a checkpoint, or a model of the registry by its name, where one is given.
+
+    Of an Inf-Net, a network of another kind whose encoder is that backbone (`--network unet --options '{"encoder":
+    "tu-res2net50d"}'`) takes the encoder; input channels beyond those of the Inf-Net start at 0.
+    """
+    if source is None:
+        return
+    try:
+        shipped = source in weights.registry()
+        state = weights.load(source)[0].state_dict() if shipped else averaged(load_checkpoint(Path(source)))
+        own = network.state_dict()
+        if any(name.startswith(BACKBONE) for name in state.keys() - own.keys()):
+            state = {**own, **_encoder(state, own)}
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InfNetError(f"{source}: does not fit this network ({reason}); choose another --init") from error
+
+
+def _encoder(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone of an Inf-Net's state under the names of a network with an encoder of timm. Raises KeyError."""
+    found = {}
+    for name, theirs in state.items():
+        target = name.replace(BACKBONE, ENCODER, 1)
+        if not name.startswith(BACKBONE):
+            continue
+        if target not in own:
+            raise KeyError(f"no encoder with {name.removeprefix(BACKBONE)}")
+        if theirs.ndim == 4 and theirs.shape[1] < own[target].shape[1]:
+            theirs = torch.cat([theirs, torch.zeros_like(own[target][:, theirs.shape[1] :])], 1)
+        found[target] = theirs
+    return found
+
+
+def seen_by(source: str | None, config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> set[str]:
+    """Groups that a run folder's checkpoint was trained on, and those it started from, as its split.json says.
+
+    Raises InfNetError where it, or a model of the registry, was trained on groups that validate here.
+    """
+    path = Path(source).with_name("split.json") if source else None
+    seen: set[str] = set()
+    leaked: set[str] = set()
+    if source in (models := weights.registry()):
+        leaked = _leaked(models[str(source)].facts, config, validation)
+    elif path is not None and path.is_file():
+        record = json.loads(path.read_text())
+        seen = {group for groups in record["train"].values() for group in groups} | set(record.get("seen before", ()))
+        leaked = seen & {e.group for examples in validation.values() for e in examples}
+    if leaked:
+        names = ", ".join(sorted(leaked)[:5]) + (" ..." if len(leaked) > 5 else "")
+        raise InfNetError(f"--init {source}: was trained on patients that validate here ({names}), or may have been; "
+                          "hold them out there too, by the same --validate-on and --fold")  # fmt: skip
+    return seen
+
+
+def _leaked(
+    facts: Mapping[str, Any], config: TrainConfig, validation: Mapping[str, Sequence[Example]]
+) -> set[str]:
+    """Groups that validate here and that a model of the registry may have been trained on, as its facts say."""
+    found = set()
+    same = all(facts["config"].get(k) == getattr(config, k) for k in ("fold", "fold_count", "seed"))
+    for source in HELD_OUT.keys() & validation.keys():
+        unseen = facts["held_out"].get(HELD_OUT[source], ())
+        by_name = isinstance(unseen, list | tuple)
+        found |= {e.group for e in validation[source] if not (({e.name, e.group} & set(unseen)) if by_name else same)}
+    return found
