@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infnet.errors import WeightsError
+from infnet.files import sha256
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,14 +89,9 @@ def default(role: str) -> str:
     raise WeightsError(f"{folder()}: no weights for {role}; restore the shipped weights")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @cache
-def _verified(path: Path, sha256: str, stamp: tuple[int, int]) -> Path:
-    if _sha256(path) != sha256:
+def _verified(path: Path, known: str, stamp: tuple[int, int]) -> Path:
+    if sha256(path) != known:
         raise WeightsError(f"{path}: SHA-256 differs from the registry's; the file is damaged, restore it")
     return path
 
@@ -190,4 +186,4 @@ def save(network_state: dict[str, Tensor], path: Path) -> str:
         {k: (v.half() if v.is_floating_point() else v).contiguous().clone() for k, v in network_state.items()}, path
     )
     path.chmod(0o644)  # safetensors makes it private to its writer; an image's other users must read it
-    return _sha256(path)
+    return sha256(path)

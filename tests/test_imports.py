@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"errors", "notices", "version", "concurrency", "geometry", "study", "grey"}
+GROUND = {"errors", "notices", "version", "concurrency", "files", "geometry", "study", "grey"}
 
 # Room or module of infnet -> the rooms and modules of infnet that it may know. A new one finds its place here first.
 ALLOWED: dict[str, set[str]] = {
@@ -19,12 +19,13 @@ ALLOWED: dict[str, set[str]] = {
     "notices": set(),
     "version": set(),
     "concurrency": set(),
+    "files": set(),
     "grey": set(),
     "geometry": {"errors", "study"},
     "study": {"errors", "notices", "geometry"},
     "networks": set(),
-    "engine": {"errors", "notices"},
-    "weights": {"errors", "networks"},
+    "engine": {"errors", "notices", "files"},
+    "weights": {"errors", "networks", "files"},
     "read": GROUND,
     "overlay": GROUND,
     "pipeline": GROUND | {"engine", "weights"},

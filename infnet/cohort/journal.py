@@ -15,6 +15,7 @@ from typing import Any
 
 from infnet.cohort.row import STUDIES, Row
 from infnet.errors import InfNetError
+from infnet.files import STAGING, replacing
 
 JOURNAL, LOCK = "rows.jsonl", ".lock"
 
@@ -74,7 +75,7 @@ def held(out: Path) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system when this process ends
             except OSError:
                 raise InfNetError(f"{out}: another run writes to it; wait for it, or choose another folder") from None
-        for left in (out / STUDIES).glob(".infnet-*"):
+        for left in (out / STUDIES).glob(f"{STAGING}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield
 
@@ -83,7 +84,7 @@ def write_tables(out: Path, rows: Sequence[Row]) -> list[Path]:
     """Write cohort.csv, and cohort.parquet where pyarrow is installed; each appears whole or not at all."""
     columns = list(dict.fromkeys(key for row in sorted(rows, key=lambda r: bool(r["error"])) for key in row))
     written = [out / "cohort.csv"]
-    with _replacing(written[0]) as path, path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(written[0]) as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -93,15 +94,7 @@ def write_tables(out: Path, rows: Sequence[Row]) -> list[Path]:
     except ImportError:
         return written
     written.append(out / "cohort.parquet")
-    with _replacing(written[1]) as path:
+    with replacing(written[1]) as path:
         filled = [{column: row.get(column) for column in columns} for row in rows]
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(filled), path)
     return written
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place when all went well."""
-    beside = path.with_name(f".{path.name}.part")
-    yield beside
-    os.replace(beside, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -10,6 +9,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from infnet.files import sha256
 
 SUMS = "sums.json"  # written last: what lacks it was never finished
 
@@ -30,7 +31,7 @@ def find(name: str) -> Path | None:
     kept = folder() / name
     try:
         sums = json.loads((kept / SUMS).read_text())
-        whole = bool(sums) and all(_sha256(kept / file) == sha256 for file, sha256 in sums.items())
+        whole = bool(sums) and all(sha256(kept / file) == known for file, known in sums.items())
     except (OSError, ValueError, AttributeError, TypeError):
         return None
     return kept if whole else None
@@ -44,7 +45,7 @@ def keep(name: str, write: Callable[[Path], None]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
         write(staging)
-        sums = {file.name: _sha256(file) for file in sorted(staging.iterdir())}
+        sums = {file.name: sha256(file) for file in sorted(staging.iterdir())}
         (staging / SUMS).write_text(json.dumps(sums))
         if place.exists():  # damaged, or just finished by somebody else
             shutil.rmtree(place)
@@ -54,8 +55,3 @@ def keep(name: str, write: Callable[[Path], None]) -> None:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
@@ -19,6 +17,7 @@ from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
 from infnet.export.table import summary, write_csv, write_json
+from infnet.files import staging
 from infnet.geometry.grid import Grid
 from infnet.measure.statistics import Statistics
 from infnet.overlay import display, overlay
@@ -50,16 +49,13 @@ def write_all(
         if fresh:
             folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside a new folder, inside an existing one: that one's parent may be closed to us, as in a container.
-        staging = Path(tempfile.mkdtemp(prefix=".infnet-", dir=folder.parent if fresh else folder))
-        try:
-            names = _write(staging, study, result, statistics, overlays)
+        with staging(folder.parent if fresh else folder) as filled:
+            names = _write(filled, study, result, statistics, overlays)
             if fresh:
-                os.chmod(staging, 0o755)
-                staging.rename(folder)
+                os.chmod(filled, 0o755)
+                filled.rename(folder)
             else:
-                _move(staging, folder, names)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+                _move(filled, folder, names)
     except OSError as error:
         raise InfNetError(
             f"{folder}: cannot be written ({error.strerror or error}); make room or choose another folder"

@@ -19,7 +19,7 @@ def test_a_full_disk_keeps_the_older_checkpoint(tmp_path):
     save_atomically({"step": 1}, path)
     code = (
         "import resource, signal, sys, torch; from pathlib import Path; from infnet.errors import InfNetError\n"
-        "from train.checkpoint import save_atomically\n"
+        "from train.fitting.checkpoint import save_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
         "try: save_atomically({'step': 2, 'weights': torch.zeros(1_000_000)}, Path(sys.argv[1]))\n"
         "except InfNetError as error: print(error)\n"

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from infnet.errors import InfNetError
+from infnet.files import replacing
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Let `write` fill a file beside `path`, flush it to the disk, then put it in the place of `path`."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Let `write` fill a file that takes the place of `path` when it is whole. Raises InfNetError, the older kept."""
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as beside, beside.open("wb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        temporary.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InfNetError(
             f"{path}: not saved ({reason}); the older file is kept: free some space, then go on with --resume"
