@@ -26,8 +26,11 @@ def _start(folder: Path, out: Path, workers: int) -> subprocess.Popen:
     arguments = ["batch", str(folder), str(out), "--workers", str(workers)]
     return subprocess.Popen(
         [sys.executable, "-m", "infnet", *arguments],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _done(out: Path) -> list[str]:

@@ -97,8 +97,12 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> tu
     begun = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "infnet", *arguments],
-        cwd=ROOT, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     seconds = time.perf_counter() - begun
     if done.returncode:
         raise RuntimeError(f"infnet {' '.join(arguments)}: {done.stderr}")

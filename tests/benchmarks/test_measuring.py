@@ -21,8 +21,16 @@ ROOT = Path(__file__).parents[2]
 def test_a_table_is_markdown_with_three_digits_that_count():
     table = Table("Speed", ["engine", "ms"], [["a", 0.12345], ["b", 1234.5], ["c", 7]], "Median.")
     assert str(table).splitlines() == [
-        "## Speed", "", "| engine | ms |", "| --- | --- |", "| a | 0.123 |", "| b | 1234 |", "| c | 7 |", "", "Median.",
-    ]  # fmt: skip
+        "## Speed",
+        "",
+        "| engine | ms |",
+        "| --- | --- |",
+        "| a | 0.123 |",
+        "| b | 1234 |",
+        "| c | 7 |",
+        "",
+        "Median.",
+    ]
 
 
 def test_contenders_take_turns_after_a_warm_run_of_each():
@@ -58,8 +66,14 @@ def test_the_profile_of_the_command_line_is_understood():
         "peak memory 0.86 GiB\n"
     )
     assert profile(printed) == {
-        "read": 1.1, "segment": 4.5, "measure and write": 1.6, "slice": 0.10, "slices": 74, "total": 7.2, "GiB": 0.86,
-    }  # fmt: skip
+        "read": 1.1,
+        "segment": 4.5,
+        "measure and write": 1.6,
+        "slice": 0.10,
+        "slices": 74,
+        "total": 7.2,
+        "GiB": 0.86,
+    }
 
 
 @pytest.mark.parametrize(("count", "first", "last"), [(2, 1, 2), (4, 0, 3), (6, 0, 2)])
