@@ -1,22 +1,36 @@
 # The app in a container: docker build -t infnet . && docker run --rm -p 127.0.0.1:8501:8501 infnet
+FROM python:3.11-slim AS wheel
+
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY weights ./weights
+COPY infnet ./infnet
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
+
+
 FROM python:3.11-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    PYTHONPATH=/srv/infnet \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_HEADLESS=true \
     INFNET_CACHE=/srv/infnet-cache
 
 WORKDIR /srv/infnet
 
-COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+# The dependencies first, in a layer of their own: it holds gigabytes, and stays when only the code changes.
+COPY pyproject.toml ./
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*project['dependencies'], *project['optional-dependencies']['app'], sep='\n')" > /tmp/requirements.txt \
+    && pip install --no-cache-dir -r /tmp/requirements.txt \
+    && rm /tmp/requirements.txt
+
+# The package with its weights, and the command `infnet`. The wheel itself leaves no copy in the image.
+RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-cache-dir --no-deps /wheel/*.whl
 
 COPY .streamlit ./.streamlit
-COPY weights ./weights
-COPY infnet ./infnet
 COPY app ./app
-COPY LICENSE README.md ./
 
 RUN useradd --create-home --uid 10001 infnet && install -d -o infnet "$INFNET_CACHE"
 USER infnet

@@ -1,6 +1,7 @@
 # make app   the user interface on http://localhost:8501 (PORT=... for another port)
 # make test  all tests
 # make lint  ruff and mypy
+# make docs  the documentation as a site in site/
 # make bench speed, memory and accuracy of every engine
 #
 # Each one builds the environment in .venv first; when the requirements have not changed that takes no time.
@@ -11,7 +12,7 @@ TESTS ?=
 BENCH ?=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help app demo test lint bench browser clean
+.PHONY: help app demo test lint docs bench browser clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
@@ -33,11 +34,15 @@ lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Not --quiet: mkdocs then counts no warnings, and --strict lets them pass.
+docs: .venv/.dev ## the documentation as a site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: .venv/.dev ## speed, memory and accuracy of every engine; BENCH="networks path" for some of them
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove the environment and the caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache site
 
 # Debian keeps venv in a package of its own: fetched where that is possible, named where it is not.
 .venv/.python:
