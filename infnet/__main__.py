@@ -125,9 +125,14 @@ def batch_command(options: argparse.Namespace) -> None:
                 print(f"failed: {row['error']}", file=sys.stderr)
 
         rows = run(
-            options.folder, options.out, settings, options.workers,
-            retry=options.retry, ray=options.ray, report=report,
-        )  # fmt: skip
+            options.folder,
+            options.out,
+            settings,
+            options.workers,
+            retry=options.retry,
+            ray=options.ray,
+            report=report,
+        )
     failed = sum(bool(row["error"]) for row in rows)
     print(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ AIR, SOFT_TISSUE = -1000.0, 40.0  # HU of the two anchors by which grey of unkno
 NARROW_WINDOW = 166  # soft tissue brighter than this grey: the picture is in a lung window already
 
 
-def window_hu(hu: NDArray, window: tuple[float, float] = WINDOW) -> NDArray[np.uint8]:
+def window_hu(hu: NDArray[Any], window: tuple[float, float] = WINDOW) -> NDArray[np.uint8]:
     """HU of any shape -> grey 0..255: `window[0]` and below is black, `window[1]` and above white."""
     low, high = window
     grey = (hu.astype(np.float32) - low) * np.float32(255 / (high - low))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW)
     return _grey(study, volume[index], window)
 
 
-def _grey(study: Study, image: NDArray, window: tuple[float, float]) -> NDArray[np.uint8]:
+def _grey(study: Study, image: NDArray[Any], window: tuple[float, float]) -> NDArray[np.uint8]:
     if study.is_hu:
         return window_hu(image, window)
     if image.dtype == np.uint8:
@@ -53,12 +53,12 @@ def _grey(study: Study, image: NDArray, window: tuple[float, float]) -> NDArray[
     return window_hu(image, _grey_range(study.pixels))
 
 
-def _grey_range(pixels: NDArray) -> tuple[float, float]:
+def _grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
     low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
     return (low, high) if high > low else (low, low + 1)
 
 
-def cut(study: Study, volume: NDArray, axis: Axis, index: int) -> NDArray:
+def cut(study: Study, volume: NDArray[Any], axis: Axis, index: int) -> NDArray[Any]:
     """One plane of a volume on the study's grid, as a view, each voxel one pixel.
 
     axial: upright slice `index`. coronal: upright row `index`, head on top, patient's right on the left. sagittal:
@@ -179,7 +179,7 @@ def heat_scale() -> NDArray[np.uint8]:
     return np.rint(np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)).astype(np.uint8)
 
 
-def _check_shape(grey: NDArray, mask: NDArray | None, name: str) -> None:
+def _check_shape(grey: NDArray[Any], mask: NDArray[Any] | None, name: str) -> None:
     if mask is not None and mask.shape != grey.shape:
         raise GeometryError(f"overlay: {name} {mask.shape} on a slice {grey.shape}; use masks of the same slice")
 

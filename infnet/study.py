@@ -117,9 +117,7 @@ def check_threshold(threshold: float) -> None:
         raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
 
 
-def label(
-    probability: NDArray[np.float32], consolidation: NDArray[np.uint8], threshold: float
-) -> NDArray[np.uint8]:
+def label(probability: NDArray[np.float32], consolidation: NDArray[np.uint8], threshold: float) -> NDArray[np.uint8]:
     """0 below the threshold; above it 2 where at least half (128 of 255) is consolidation, else 1."""
     labels = (consolidation >= 128).view(np.uint8) + np.uint8(GGO)
     labels[probability < threshold] = BACKGROUND

@@ -220,16 +220,33 @@ def test_bad_settings_are_said_before_anything_is_written(folder, tmp_path, sett
 
 def test_a_summary_becomes_one_flat_row():
     facts = {
-        "study": "series 4", "shape": [3, 4, 5], "spacing_mm": None, "warnings": ["One.", "Two."],
+        "study": "series 4",
+        "shape": [3, 4, 5],
+        "spacing_mm": None,
+        "warnings": ["One.", "Two."],
         "lesion_volume_ml": 1.5,
-        "by_class": {"ggo": {"mean_hu": -500.0}}, "by_lung": {"right": {"ggo": {"lesion_pixels": 2}}},
+        "by_class": {"ggo": {"mean_hu": -500.0}},
+        "by_lung": {"right": {"ggo": {"lesion_pixels": 2}}},
         "provenance": {"models": {"infection": {"name": "m", "sha256": "s", "engine": "e"}}, "threshold": 0.5},
-    }  # fmt: skip
+    }
     assert flat(facts) == {
-        "series": "series 4", "slices": 3, "rows": 4, "columns": 5, "slice_mm": None, "row_mm": None, "column_mm": None,
-        "lesion_volume_ml": 1.5, "ggo_mean_hu": -500.0, "right_ggo_lesion_pixels": 2, "warnings": "One. Two.",
-        "model": "m", "weights_sha256": "s", "engine": "e", "threshold": 0.5, "infnet": None,
-    }  # fmt: skip
+        "series": "series 4",
+        "slices": 3,
+        "rows": 4,
+        "columns": 5,
+        "slice_mm": None,
+        "row_mm": None,
+        "column_mm": None,
+        "lesion_volume_ml": 1.5,
+        "ggo_mean_hu": -500.0,
+        "right_ggo_lesion_pixels": 2,
+        "warnings": "One. Two.",
+        "model": "m",
+        "weights_sha256": "s",
+        "engine": "e",
+        "threshold": 0.5,
+        "infnet": None,
+    }
 
 
 def test_a_row_written_again_replaces_the_first(tmp_path):

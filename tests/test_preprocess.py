@@ -113,7 +113,7 @@ def test_restore_is_the_undo_of_crop_and_resize():
     back = restore(square, box, chest_mask.shape) > 0.5
     both = np.count_nonzero(back & chest_mask)
     assert 2 * both / (np.count_nonzero(back) + np.count_nonzero(chest_mask)) > 0.99
-    assert not back[:, box.right:].any()
+    assert not back[:, box.right :].any()
 
 
 def test_resize_keeps_what_fits_and_both_types():

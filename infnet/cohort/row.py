@@ -49,7 +49,9 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
             if not several.series:
                 raise
             study = infnet.read(path, series=several.series[0].key)
-            study = study.with_notices(warn("several-series", f"The largest of {len(several.series)} series was taken."))
+            study = study.with_notices(
+                warn("several-series", f"The largest of {len(several.series)} series was taken.")
+            )
         result = infnet.segment(study, engines)
         statistics = measure(study, result)
         if settings.files:

@@ -146,9 +146,13 @@ class TorchEngine:
             torch.mps.empty_cache()
         if count > 1:
             self.batch = count // 2
-            self._tell(MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}.")
+            self._tell(
+                MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}."
+            )
         elif self._device.type != "cpu":
-            self._tell(MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over.")
+            self._tell(
+                MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over."
+            )
             self._device, self.precision = torch.device("cpu"), "fp32"
             self._network = self._network.to(self._device, torch.float32)
             self.batch, self.parallel, self._measured = CPU_BATCH, 1, True

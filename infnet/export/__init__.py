@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
     """Write every file under `staging`; their names in it."""
     affine = None if study.is_picture else study.affine
 
-    def volume(name: str, values: NDArray) -> list[Path]:
+    def volume(name: str, values: NDArray[Any]) -> list[Path]:
         if affine is None:
             return write_stack(staging, name, probability_levels(values) if name == "probability" else values)
         return [write_nifti(staging / f"{name}.nii.gz", values, affine)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ SCANNER = 1  # NIfTI's code for coordinates of the scanner
 SHEAR_TOLERANCE = 1e-4
 
 
-def write_nifti(path: str | Path, volume: NDArray, affine: NDArray[np.float64]) -> Path:
+def write_nifti(path: str | Path, volume: NDArray[Any], affine: NDArray[np.float64]) -> Path:
     """Write `volume` (slice, row, column) with its affine (index -> LPS mm) as .nii or .nii.gz in RAS, mm.
 
     sform and qform both hold the affine; a sheared affine (tilted gantry) goes into the sform alone, since a qform

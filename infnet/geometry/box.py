@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Box:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def mask_box(lungs: NDArray, margin: float = 0.04, smallest: int = 0) -> Box | None:
+def mask_box(lungs: NDArray[Any], margin: float = 0.04, smallest: int = 0) -> Box | None:
     """The box round the lungs of one slice (row, column), widened by `margin` of its sides; None without lung.
 
     `smallest`: sides in pixels below which the box is widened, so that an apex is not blown up to a whole chest.
@@ -46,19 +47,19 @@ def mask_box(lungs: NDArray, margin: float = 0.04, smallest: int = 0) -> Box | N
     return Box(top, left, bottom, right)
 
 
-def crop(image: NDArray, box: Box) -> NDArray:
+def crop(image: NDArray[Any], box: Box) -> NDArray[Any]:
     """Cut `box` out of the last two axes."""
     return image[(..., *box.slices)]
 
 
-def paste(part: NDArray, box: Box, shape: tuple[int, int]) -> NDArray:
+def paste(part: NDArray[Any], box: Box, shape: tuple[int, int]) -> NDArray[Any]:
     """The undo of `crop`: put `part` back on a slice of `shape` rows and columns, zero outside the box."""
     whole = np.zeros((*part.shape[:-2], *shape), part.dtype)
     whole[(..., *box.slices)] = part
     return whole
 
 
-def resize(image: NDArray, shape: tuple[int, int]) -> NDArray:
+def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resize one slice (row, column), uint8 or float32, to `shape` bilinearly; antialiased when it shrinks."""
     if image.shape == shape:
         return image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class Grid:
         cut across it."""
         return self.along(0, index) if self.orientation.axes[0] == 0 else None
 
-    def boxes(self, mask: NDArray, margin: int = 0) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    def boxes(self, mask: NDArray[Any], margin: int = 0) -> Iterator[tuple[int, tuple[slice, slice]]]:
         """Slices of an upright mask that hold anything: (index, the rows and columns around it)."""
         for index, plane in enumerate(mask):
             box = mask_box(plane, margin=0)
@@ -92,9 +92,11 @@ class Grid:
 
 def _wider(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
     return Box(
-        max(box.top - margin, 0), max(box.left - margin, 0),
-        min(box.bottom + margin, shape[0]), min(box.right + margin, shape[1]),
-    )  # fmt: skip
+        max(box.top - margin, 0),
+        max(box.left - margin, 0),
+        min(box.bottom + margin, shape[0]),
+        min(box.right + margin, shape[1]),
+    )
 
 
 def check_same(study: Study, result: Segmentation) -> None:

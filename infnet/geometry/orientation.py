@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,12 @@ class Orientation:
         flips = tuple(bool(directions[w, a] < 0) for w, a in zip((2, 1, 0), best, strict=True))
         return cls(best, flips)  # type: ignore[arg-type]
 
-    def apply(self, volume: NDArray) -> NDArray:
+    def apply(self, volume: NDArray[Any]) -> NDArray[Any]:
         """A view of `volume` turned upright."""
         turned = volume.transpose(self.axes)
         return turned[tuple(slice(None, None, -1) if f else slice(None) for f in self.flips)]
 
-    def undo(self, volume: NDArray) -> NDArray:
+    def undo(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The upright `volume` back on its source grid."""
         unflipped = volume[tuple(slice(None, None, -1) if f else slice(None) for f in self.flips)]
         return unflipped.transpose(tuple(int(a) for a in np.argsort(self.axes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Agreement:
     slices: int
 
 
-def check(result: Segmentation, reference: NDArray) -> dict[str, Agreement]:
+def check(result: Segmentation, reference: NDArray[Any]) -> dict[str, Agreement]:
     """Compare a result with a reference on the same grid: keys "infection", and "ggo", "consolidation" where the
     reference names classes.
 
@@ -45,7 +46,7 @@ def check(result: Segmentation, reference: NDArray) -> dict[str, Agreement]:
     return found
 
 
-def difference(result: Segmentation, reference: NDArray) -> NDArray[np.uint8]:
+def difference(result: Segmentation, reference: NDArray[Any]) -> NDArray[np.uint8]:
     """Where infection was found: 0 nowhere, 1 by both, 2 only by the network, 3 only in the reference.
 
     Raises InfNetError as `check`.
@@ -57,7 +58,7 @@ def difference(result: Segmentation, reference: NDArray) -> NDArray[np.uint8]:
     return marks
 
 
-def placed(study: Study, reference: Study) -> NDArray:
+def placed(study: Study, reference: Study) -> NDArray[Any]:
     """The voxels of a reference mask, read as a study of its own, on the grid of `study`.
 
     Masks are often stored in another order than the slices they belong to (flipped, transposed); where both have an
@@ -96,7 +97,7 @@ def _other_shape(reference: tuple[int, ...], wanted: tuple[int, ...]) -> Geometr
     )
 
 
-def _labels(reference: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, bool]:
+def _labels(reference: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], bool]:
     """A reference as 0/1/2, and whether it tells GGO from consolidation."""
     if reference.shape != shape:
         raise _other_shape(reference.shape, shape)

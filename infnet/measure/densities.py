@@ -99,10 +99,16 @@ def bands(study: Study, result: Segmentation) -> tuple[Band, ...] | None:
     total = int(counts.sum())
     limits = (None, *BAND_EDGES, None)
     return tuple(
-        Band(name, limits[i], limits[i + 1], int(n), None if ml is None else int(n) * ml,
-             100 * int(n) / total if total else None)
+        Band(
+            name,
+            limits[i],
+            limits[i + 1],
+            int(n),
+            None if ml is None else int(n) * ml,
+            100 * int(n) / total if total else None,
+        )
         for i, (name, n) in enumerate(zip(BAND_NAMES, counts, strict=True))
-    )  # fmt: skip
+    )
 
 
 def disagreement(study: Study, result: Segmentation) -> Disagreement | None:
@@ -132,9 +138,7 @@ def disagreement(study: Study, result: Segmentation) -> Disagreement | None:
         counts += np.bincount(part.ravel(), minlength=3)
     network, only = int(counts[NETWORK_ONLY]), int(counts[DENSE_ONLY])
     ml = grid.voxel_ml
-    return Disagreement(
-        volume, network, only, None if ml is None else network * ml, None if ml is None else only * ml
-    )
+    return Disagreement(volume, network, only, None if ml is None else network * ml, None if ml is None else only * ml)
 
 
 def _ellipse(radius_mm: float, spacing: tuple[float, float]) -> NDArray[np.bool_]:

@@ -49,9 +49,12 @@ def _header(study: Study) -> list[Notice]:
         notices.append(Notice("modality", "stop", f"This is {modality[:16]}, not CT: give a chest CT."))
     if study.source.get("burned_in_annotation") == "YES":
         notices.append(
-            warn("burned-in-text", "The header says that text is burned into the pictures: it may name the patient, and text "
-                            "over the lungs may be taken for lesion.")
-        )  # fmt: skip
+            warn(
+                "burned-in-text",
+                "The header says that text is burned into the pictures: it may name the patient, and text "
+                "over the lungs may be taken for lesion.",
+            )
+        )
     if not study.is_hu and not has(study.notices, WINDOW_GUESSED):
         notices.append(warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed."))
     return notices
@@ -81,16 +84,25 @@ def _looks(study: Study) -> list[Notice]:
     if not slices:
         return [Notice("no-contrast", "stop", "The slices are of one grey: nothing can be found in them.")]
     if _mostly([_body_dark_lungs_bright(grey) for grey in slices]):
-        return [Notice("inverted", "stop", "The grey is inverted, air is bright: invert the pictures, or give the DICOM.")]
+        return [
+            Notice("inverted", "stop", "The grey is inverted, air is bright: invert the pictures, or give the DICOM.")
+        ]
     if _mostly([_vessels_dark(grey) for grey in slices]):
         level: Level = "stop" if len(slices) >= 3 else "warn"
-        return [Notice("perhaps-inverted", level, "The grey seems to be inverted (air bright, vessels dark): invert the pictures, or give "
-                               "the DICOM.")]  # fmt: skip
+        return [
+            Notice(
+                "perhaps-inverted",
+                level,
+                "The grey seems to be inverted (air bright, vessels dark): invert the pictures, or give the DICOM.",
+            )
+        ]
     most = max(_like_lung(grey if study.is_hu else window_grey(grey)[0]) for grey in slices)
     if study.is_hu and most < NO_LUNG:
         return [Notice("no-lung-tissue", "stop", "Nothing in it has the HU of lung: give a chest CT.")]
     if most < LITTLE_LUNG:
-        return [warn("little-lung-tissue", "Hardly anything in it looks like lung: is this a chest CT, in a lung window?")]
+        return [
+            warn("little-lung-tissue", "Hardly anything in it looks like lung: is this a chest CT, in a lung window?")
+        ]
     return []
 
 
@@ -169,14 +181,19 @@ def _lungs(study: Study, result: Segmentation) -> list[Notice]:
     cut = int(np.count_nonzero(edge > 0.02 * sum(lungs.shape[1:])))
     if cut:
         where = "the slice" if len(lungs) == 1 else f"{cut} of {count} slices"
-        notices.append(warn("lung-at-edge", f"Lung reaches the edge of the picture in {where}; what lies beyond is missing."))
+        notices.append(
+            warn("lung-at-edge", f"Lung reaches the edge of the picture in {where}; what lies beyond is missing.")
+        )
     if grid.stacked and len(lungs) > 3:
         ends = [name for name, k in (("bottom", 0), ("top", -1)) if areas[k] > CUT_END * areas.max()]
         if ends:
             notices.append(
-                warn("scan-cut", f"The scan ends within the lungs at the {' and '.join(ends)}: volumes and shares cover "
-                                "only what was scanned.")
-            )  # fmt: skip
+                warn(
+                    "scan-cut",
+                    f"The scan ends within the lungs at the {' and '.join(ends)}: volumes and shares cover "
+                    "only what was scanned.",
+                )
+            )
     if grid.voxel_ml is not None and not LUNG_ML[0] <= (ml := float(areas.sum()) * grid.voxel_ml) <= LUNG_ML[1]:
         notices.append(warn("lung-volume", f"Lungs of {ml:.0f} ml are unlikely for an adult: check the lung borders."))
     return notices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,12 @@ def lesions(study: Study, result: Segmentation) -> tuple[Lesion, ...]:
 
 
 def _lesion(
-    number: int, mask: NDArray[np.bool_], start: NDArray[np.int64], volumes: list[NDArray], study: Study, grid: Grid
+    number: int,
+    mask: NDArray[np.bool_],
+    start: NDArray[np.int64],
+    volumes: list[NDArray[Any]],
+    study: Study,
+    grid: Grid,
 ) -> Lesion:
     """One lesion from its own box; `start`: the box's first voxel on the study's grid."""
     labels, lungs, pixels = (v[mask] for v in volumes)

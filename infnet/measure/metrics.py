@@ -5,7 +5,7 @@ Maps are (row, column) float in [0, 1]; truths are boolean of the same shape. Ar
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,14 +44,14 @@ class _Counts(NamedTuple):
     size: int
 
 
-def stretch(prediction: NDArray) -> Map:
+def stretch(prediction: NDArray[Any]) -> Map:
     """Stretch a map to [0, 1] by its own range, as the paper's measures alone do; a flat map stays as it is."""
     p = prediction.astype(np.float64)
     low, high = p.min(), p.max()
     return (p - low) / (high - low) if high > low else p
 
 
-def paper_scores(prediction: NDArray, truth: Mask) -> PaperScores:
+def paper_scores(prediction: NDArray[Any], truth: Mask) -> PaperScores:
     """Dice, sensitivity, specificity of the stretched map at 0, 1/255 ... 1 (foreground: map >= threshold), averaged.
 
     At a threshold without any true positive all three count 0. Raises ValueError where the shapes differ.
@@ -59,7 +59,7 @@ def paper_scores(prediction: NDArray, truth: Mask) -> PaperScores:
     return _paper_scores(_count(_stretched(prediction, truth), truth))
 
 
-def all_scores(prediction: NDArray, truth: Mask) -> Scores:
+def all_scores(prediction: NDArray[Any], truth: Mask) -> Scores:
     """The six measures of Table II for one slice, on the stretched map, the way the authors' figures were computed.
 
     Structure measure S_alpha, alpha = 0.5 (Fan et al., ICCV 2017); enhanced-alignment measure E_phi, mean over the 256
@@ -81,7 +81,7 @@ def dice(prediction: Mask, truth: Mask) -> float:
     return 2 * int((prediction & truth).sum()) / total if total else 1.0
 
 
-def _stretched(prediction: NDArray, truth: Mask) -> Map:
+def _stretched(prediction: NDArray[Any], truth: Mask) -> Map:
     if prediction.shape != truth.shape:
         raise ValueError(f"map {prediction.shape} and truth {truth.shape} differ in shape")
     return stretch(prediction)

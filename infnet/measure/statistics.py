@@ -178,7 +178,11 @@ def measure(study: Study, result: Segmentation) -> Statistics:
 
     lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
     return Statistics(
-        total, by_lung, outside, count, study.volumetric,
+        total,
+        by_lung,
+        outside,
+        count,
+        study.volumetric,
         mean_hu_lung=mean(list(range(3, 9))),
         mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
         mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
@@ -187,9 +191,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
     )
 
 
-def _regions(
-    counts: NDArray[np.int64], mm2: float | None, ml: float | None
-) -> tuple[Region, dict[int, Region], int]:
+def _regions(counts: NDArray[np.int64], mm2: float | None, ml: float | None) -> tuple[Region, dict[int, Region], int]:
     """Total, each lung, and lesion voxels outside, from voxel counts by lung code * 3 + class."""
     table = counts.reshape(3, 3)  # by lung, outside first, and class
     by_lung = {lung: region_of(table[lung], mm2, ml) for lung in LUNG_KEYS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +76,10 @@ def chest(
     canvas = _canvas(slices, rows, columns, spacing)
     trees = _trees(rng, build)
     where = lesions.spots(rng, build)
-    textures = {name: Texture(rng, step, canvas.x, canvas.y)
-                for name, step in (("planes", 20.0), ("bulk", 14.0), ("rough", 13.0), ("fine", 5.0), ("grain", 3.0))}
+    textures = {
+        name: Texture(rng, step, canvas.x, canvas.y)
+        for name, step in (("planes", 20.0), ("bulk", 14.0), ("rough", 13.0), ("fine", 5.0), ("grain", 3.0))
+    }
     _paint_chest(canvas, build, textures)
     labels = np.zeros(canvas.lungs.shape, np.uint8)
     if not healthy:
@@ -93,7 +96,10 @@ def chest(
     pixels = _scan(canvas, rng, noise_hu)
     origin = (-spacing[2] * (columns - 1) / 2, -spacing[1] * (rows - 1) / 2, 0.0)
     study = Study(
-        pixels, axial_affine(spacing, origin), name=f"phantom-{seed}", volumetric=slices > 1,
+        pixels,
+        axial_affine(spacing, origin),
+        name=f"phantom-{seed}",
+        volumetric=slices > 1,
         source={"format": "phantom", "modality": "CT", "seed": seed},
     )
     return Phantom(study, canvas.lungs, labels)
@@ -122,10 +128,13 @@ def _trees(rng: np.random.Generator, build: Build) -> list[tuple[Tree, Tree]]:
     return pairs
 
 
-def _segments(tubes: tuple) -> list[tuple[NDArray, NDArray, float, float]]:
+def _segments(tubes: tuple) -> list[tuple[NDArray[Any], NDArray[Any], float, float]]:
     scale = np.array([1, 1, HEIGHT])
-    return [(np.array(a) * scale, np.array(b) * scale, radius, hu)
-            for points, radius, hu in tubes for a, b in pairwise(points)]
+    return [
+        (np.array(a) * scale, np.array(b) * scale, radius, hu)
+        for points, radius, hu in tubes
+        for a, b in pairwise(points)
+    ]
 
 
 def _paint_chest(canvas: _Canvas, build: Build, textures: dict[str, Texture]) -> None:
@@ -136,14 +145,18 @@ def _paint_chest(canvas: _Canvas, build: Build, textures: dict[str, Texture]) ->
         planes, bulk, grain = (textures[n].slice(float(z)) for n in ("planes", "bulk", "grain"))
         canvas.hu[k], _ = paint(x, y, float(z) / HEIGHT, build, planes, bulk, grain)
     for start, end, radius, hu in _segments(GREAT_VESSELS + AIRWAYS):
-        def fill(window: Window, distance: NDArray, hu: float = hu) -> None:
+
+        def fill(window: Window, distance: NDArray[Any], hu: float = hu) -> None:
             part = canvas.hu[window]
             part[(distance < (1.6 if hu < -500 else 0)) & (part < 100)] = 35 if hu < -500 else hu
             taken[window] |= distance < 2.5
+
         draw(canvas.z, canvas.y, canvas.x, start, end, radius, 3.0, 0.1, fill)
     for start, end, radius, hu in _segments(AIRWAYS):
-        def hollow(window: Window, distance: NDArray, hu: float = hu) -> None:
+
+        def hollow(window: Window, distance: NDArray[Any], hu: float = hu) -> None:
             canvas.hu[window][distance < 0] = hu
+
         draw(canvas.z, canvas.y, canvas.x, start, end, radius, 1.0, 0.1, hollow)
     for k, z in enumerate(canvas.z):
         t = float(z) / HEIGHT
@@ -160,8 +173,12 @@ def _paint_chest(canvas: _Canvas, build: Build, textures: dict[str, Texture]) ->
 
 
 def _paint_lesions(
-    canvas: _Canvas, where: list[lesions.Spot], textures: dict[str, Texture], labels: NDArray[np.uint8],
-    count: int, dense: int,
+    canvas: _Canvas,
+    where: list[lesions.Spot],
+    textures: dict[str, Texture],
+    labels: NDArray[np.uint8],
+    count: int,
+    dense: int,
 ) -> None:
     """Mark exactly `count` voxels, `dense` of them consolidation, and cloud the lung there with soft edges."""
     lung = canvas.lungs > 0
@@ -197,19 +214,19 @@ def _paint_vessels(canvas: _Canvas, trees: list[tuple[Tree, Tree]], labels: NDAr
     """Arteries and veins, and beside the arteries the bronchi, which stay open inside consolidation."""
     soft = max(canvas.pixel, 0.6)
 
-    def vessel(window: Window, distance: NDArray, bright: float) -> None:
+    def vessel(window: Window, distance: NDArray[Any], bright: float) -> None:
         part = canvas.hu[window]
         cover = bright * np.clip(0.5 - distance / soft, 0, 1) * ((part < BLOOD) & (canvas.lungs[window] > 0))
         part += cover * (BLOOD - part)
 
-    def bronchus(window: Window, distance: NDArray) -> None:
+    def bronchus(window: Window, distance: NDArray[Any]) -> None:
         part = canvas.hu[window]
         within = canvas.lungs[window] > 0
         rim = np.clip(0.5 - (distance - 0.8) / soft, 0, 1) * (within & (part < -300))
         part += rim * (-350 - part)
         part += np.clip(0.5 - distance / soft, 0, 1) * within * (AIR + 40 - part)
 
-    def open_airway(window: Window, distance: NDArray) -> None:
+    def open_airway(window: Window, distance: NDArray[Any]) -> None:
         part = canvas.hu[window]
         cover = np.clip(0.5 - distance / soft, 0, 1) * (labels[window] == CONSOLIDATION)
         part += cover * (AIR + 120 - part)
@@ -225,8 +242,17 @@ def _paint_vessels(canvas: _Canvas, trees: list[tuple[Tree, Tree]], labels: NDAr
                 continue
             shift = np.array([0.7, -0.7, 0]) * (1.75 * radius + 0.6)
             wide = radius > 1.9
-            draw(canvas.z, canvas.y, canvas.x, start + shift, end + shift, float(0.75 * radius if wide else 0.9),
-                 1.5, 0.15, bronchus if wide else open_airway)
+            draw(
+                canvas.z,
+                canvas.y,
+                canvas.x,
+                start + shift,
+                end + shift,
+                float(0.75 * radius if wide else 0.9),
+                1.5,
+                0.15,
+                bronchus if wide else open_airway,
+            )
 
 
 def _scan(canvas: _Canvas, rng: np.random.Generator, noise_hu: float) -> NDArray[np.int16]:

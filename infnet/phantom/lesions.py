@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class Spot:
     strength: float
     core: float
 
-    def level(self, x: NDArray, y: NDArray, z: float) -> NDArray:
+    def level(self, x: NDArray[Any], y: NDArray[Any], z: float) -> NDArray[Any]:
         """Squared distance in radii."""
         u, v = x - self.centre[0], y - self.centre[1]
         n, p = u * np.cos(self.normal) + v * np.sin(self.normal), v * np.cos(self.normal) - u * np.sin(self.normal)
@@ -49,13 +50,20 @@ def spots(rng: np.random.Generator, build: Build, count: int = 9) -> list[Spot]:
         if not inside_lung(np.array([at[0]]), np.array([at[1]]), np.array([t]), side, build).all():
             continue
         radii = (rng.uniform(8, 16), rng.uniform(12, 27), rng.uniform(10, 18))
-        chosen.append(Spot((float(at[0]), float(at[1]), t * HEIGHT), float(np.arctan2(ray[1], ray[0])), radii,
-                           rng.uniform(0.0, 0.7), rng.uniform(-0.8, 0.5)))
+        chosen.append(
+            Spot(
+                (float(at[0]), float(at[1]), t * HEIGHT),
+                float(np.arctan2(ray[1], ray[0])),
+                radii,
+                rng.uniform(0.0, 0.7),
+                rng.uniform(-0.8, 0.5),
+            )
+        )
     return chosen
 
 
 def fields(
-    where: list[Spot], x: NDArray, y: NDArray, z: float, rough: NDArray, fine: NDArray
+    where: list[Spot], x: NDArray[Any], y: NDArray[Any], z: float, rough: NDArray[Any], fine: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Log strength of disease and of consolidation at points (n,) of one slice: higher is sicker."""
     best = np.full(x.shape, -60.0, np.float32)
@@ -75,7 +83,7 @@ def highest(field: NDArray[np.float32], count: int) -> tuple[NDArray[np.bool_], 
     chosen = np.zeros(field.shape, bool)
     if not count:
         return chosen, np.inf
-    index = np.argpartition(field, len(field) - count)[len(field) - count:]
+    index = np.argpartition(field, len(field) - count)[len(field) - count :]
     chosen[index] = True
     return chosen, float(field[index].min())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -10,7 +12,7 @@ from scipy.sparse import csr_array
 SPLINE_SPREAD = 0.33  # standard deviation of white noise after cubic B-spline smoothing along three axes
 
 
-def _spline_weights(position: NDArray, count: int) -> NDArray[np.float32]:
+def _spline_weights(position: NDArray[Any], count: int) -> NDArray[np.float32]:
     """Cubic B-spline weights (position, lattice) of positions in lattice units, 1 <= position < count - 2."""
     distance = np.abs(position[:, None] - np.arange(count)[None])
     near = 2 / 3 - distance**2 + distance**3 / 2
@@ -24,7 +26,9 @@ class Texture:
     The lattice is fixed in millimetres of the body, so one seed shows the same field on every grid.
     """
 
-    def __init__(self, rng: np.random.Generator, step: float, x: NDArray, y: NDArray, height: float = 240.0) -> None:
+    def __init__(
+        self, rng: np.random.Generator, step: float, x: NDArray[Any], y: NDArray[Any], height: float = 240.0
+    ) -> None:
         """`step`: mm between independent values; `x`, `y`: mm of columns and rows; `height`: mm along the body."""
         half = 200.0
         count, deep = int(2 * half / step) + 5, int(height / step) + 6

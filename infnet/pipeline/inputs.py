@@ -8,6 +8,7 @@ whose window is unknown. Training uses these same functions. Arrays in, arrays o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def network_box(lungs: NDArray) -> Box | None:
+def network_box(lungs: NDArray[Any]) -> Box | None:
     """The box of a slice (row, column) that the networks see, round the lungs on it; None without lung."""
     return mask_box(lungs, smallest=int(SMALLEST_BOX * min(lungs.shape)))
 
@@ -51,7 +52,7 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
     return np.stack(greys), (warn("grey-scale", text),)
 
 
-def to_8_bits(volume: NDArray, bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+def to_8_bits(volume: NDArray[Any], bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """Grey (slice, row, column) of more than 8 bits in 8: `bounds` are black and white, those of `volume` where not
     given. What has 8 bits already stays as it is."""
     if volume.dtype == np.uint8:

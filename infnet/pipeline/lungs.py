@@ -7,6 +7,7 @@ Upright slices: patient's right at the left of the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return (outside != outside[0, 0])[1:-1, 1:-1]
 
 
-def drop_air(mask: NDArray[np.bool_], hu: NDArray, pixel_area_mm2: float) -> NDArray[np.bool_]:
+def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -> NDArray[np.bool_]:
     """Drop the trachea and bowel gas: pieces of a slice up to 900 mm2 that hold air, not lung. (slice, row, column)."""
     kept = mask.copy()
 

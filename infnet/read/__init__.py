@@ -1,8 +1,8 @@
 """Read a chest CT from whatever the user has, chosen by content and never by name.
 
-    study = read("folder")              one series
-    found = find_series("upload.zip")   what there is, and what was left out
-    study = read("upload.zip", series=found.series[0].key)
+study = read("folder")              one series
+found = find_series("upload.zip")   what there is, and what was left out
+study = read("upload.zip", series=found.series[0].key)
 """
 
 from __future__ import annotations
@@ -159,9 +159,7 @@ def _with_skipped(study: Study, chosen: DicomSeries | NiftiVolume | Pictures, ga
     if not gathered.skipped:
         return study
     private: set[str] = getattr(chosen, "private", set())
-    listed = tuple(
-        ("a file" if names_someone(s.file, private) else s.file, s.reason) for s in gathered.skipped
-    )
+    listed = tuple(("a file" if names_someone(s.file, private) else s.file, s.reason) for s in gathered.skipped)
     count = len(listed)
     text = f"{count} {'file was' if count == 1 else 'files were'} left out: {_counted(gathered)}."
     return replace(study, source={**study.source, "skipped": listed}).with_notices(warn("left-out", text))

@@ -29,8 +29,15 @@ MAX_DIRECTORY = 16 << 20  # bytes of a zip's list of members
 _CHUNK = 1 << 20
 # The zip library words a dozen kinds of damage in as many exceptions.
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, OSError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    OSError,
+)
 _REPACK = "pack the folder of one CT series again"
 
 

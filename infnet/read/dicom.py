@@ -190,7 +190,7 @@ def _load(series: DicomSeries) -> Study:
     return Study(pixels, affine, is_hu, name, whole and even, tuple(notices), source)
 
 
-def _hu_or_grey(pixels: NDArray, slices: list[Slice], notices: list[Notice]) -> tuple[NDArray, bool]:
+def _hu_or_grey(pixels: NDArray[Any], slices: list[Slice], notices: list[Notice]) -> tuple[NDArray[Any], bool]:
     """Decide whether the values are HU: by the rescale that the header gives, or by what the values look like."""
     rescaled = [s.slope is not None or s.intercept is not None or s.header.has_lut for s in slices]
     if all(rescaled):
@@ -210,8 +210,8 @@ def _hu_or_grey(pixels: NDArray, slices: list[Slice], notices: list[Notice]) -> 
 
 
 def _one_per_place(
-    pixels: NDArray, slices: list[Slice], notices: list[Notice]
-) -> tuple[NDArray, list[Slice], bool]:
+    pixels: NDArray[Any], slices: list[Slice], notices: list[Notice]
+) -> tuple[NDArray[Any], list[Slice], bool]:
     """Keep one slice at each place. False where the ones left out were not the same picture."""
     if not _has_place(slices[0]):
         return pixels, slices, True
@@ -259,6 +259,3 @@ def _notices(slices: list[Slice]) -> list[Notice]:
         "inverted": "The slices are marked to be shown inverted (MONOCHROME1); HU stay as they are.",
     }
     return [warn(fact, text) for fact, text in texts.items() if any(s.header.facts[fact] for s in slices)]
-
-
-

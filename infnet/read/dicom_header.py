@@ -23,22 +23,51 @@ _KINDS = {
     "SEG": "a segmentation (SEG), not CT",
     "DOC": "a document (DOC), not an image",
 }
-# fmt: off
 PIXEL_TAGS = [
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ModalityLUTSequence", "PixelPaddingValue",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "ModalityLUTSequence",
+    "PixelPaddingValue",
     "PixelPaddingRangeLimit",
 ]
 _TAGS = [
     *PIXEL_TAGS,
-    "SOPClassUID", "ImageType", "Modality", "Manufacturer", "ManufacturerModelName", "SeriesDescription",
-    "PatientName", "PatientID", "KVP", "ConvolutionKernel", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber",
-    "InstanceNumber", "ContentTime", "TemporalPositionIdentifier", "SpacingBetweenSlices", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "LossyImageCompression", "BurnedInAnnotation", "SharedFunctionalGroupsSequence",
+    "SOPClassUID",
+    "ImageType",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SeriesDescription",
+    "PatientName",
+    "PatientID",
+    "KVP",
+    "ConvolutionKernel",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "ContentTime",
+    "TemporalPositionIdentifier",
+    "SpacingBetweenSlices",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "LossyImageCompression",
+    "BurnedInAnnotation",
+    "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
-# fmt: on
 
 
 @dataclass(frozen=True)
@@ -114,13 +143,21 @@ def scan(file: File) -> list[Slice]:
         "burned_in": str(get("BurnedInAnnotation") or "").strip().upper() == "YES",
     }
     header = Header(
-        file, syntax, frames, rows, columns, allocated, stored, signed, _padding(get, signed),
+        file,
+        syntax,
+        frames,
+        rows,
+        columns,
+        allocated,
+        stored,
+        signed,
+        _padding(get, signed),
         has_lut=bool(tags.many(get("ModalityLUTSequence"))),
         series=str(get("SeriesInstanceUID") or "").strip() or "dicom",
         facts=facts,
         private=_private(get),
         trouble=trouble,
-    )  # fmt: skip
+    )
     return _slices(dataset, header, image_type)
 
 

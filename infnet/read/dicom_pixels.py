@@ -27,10 +27,10 @@ FRAME_SECONDS = 1.0  # a 512 x 512 frame takes about 0.01 s
 PIXEL_DATA = 0x7FE00010
 _AGAIN = "export or copy it again"
 
-Put = Callable[[int, NDArray], None]
+Put = Callable[[int, NDArray[Any]], None]
 
 
-def stored_values(slices: Sequence[Slice]) -> NDArray:
+def stored_values(slices: Sequence[Slice]) -> NDArray[Any]:
     """Stored values of `slices`, all of one size, in their order: (slice, row, column), the type they are stored in.
 
     Raises ReadError, naming the file, where pixels are missing, too few or cannot be decoded.
@@ -81,7 +81,7 @@ def _only_says_compressed(header: Header) -> bool:
     return element is not None and not element.is_undefined_length and len(element.value) in (expected, expected + 1)
 
 
-def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArray) -> None:
+def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArray[Any]) -> None:
     element = _pixel_element(header)
     if element is None:
         raise refuse(header.file.label, "no pixels in it", _AGAIN)
@@ -102,10 +102,10 @@ def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArra
         stored[index] = frames[one.frame]
 
 
-def _decode_in_children(compressed: list[tuple[Header, dict[int, int]]], stored: NDArray) -> None:
+def _decode_in_children(compressed: list[tuple[Header, dict[int, int]]], stored: NDArray[Any]) -> None:
     """Fill the slices of `stored` that compressed files hold. Raises ReadError for the first that fails."""
 
-    def put(index: int, values: NDArray) -> None:
+    def put(index: int, values: NDArray[Any]) -> None:
         stored[index] = values
 
     workers = max(1, min(WORKERS, os.cpu_count() or 1, len(compressed) // 8))
@@ -130,8 +130,11 @@ def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(
         [sys.executable, "-m", "infnet.read._decode"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
     assert child.stdin is not None
     assert child.stdout is not None
     late = threading.Event()
@@ -194,7 +197,7 @@ def syntax_name(uid: str) -> str:
     return str(UID_dictionary[uid][0] if uid in UID_dictionary else uid)[:100]
 
 
-def to_hu(stored: NDArray, slices: Sequence[Slice]) -> NDArray:
+def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
     """Stored values (slice, row, column) -> HU, each slice by its own rescale; int16 if integral, else float32.
 
     Padding, and everything below air, becomes air (-1024). `stored` is used up: HU may take its place in memory.
@@ -216,7 +219,7 @@ def to_hu(stored: NDArray, slices: Sequence[Slice]) -> NDArray:
     return hu if whole else compact(hu)
 
 
-def _slice_to_hu(stored: NDArray, one: Slice) -> NDArray:
+def _slice_to_hu(stored: NDArray[Any], one: Slice) -> NDArray[Any]:
     header = one.header
     padded = None
     if header.padding is not None:
@@ -243,14 +246,14 @@ def _slice_to_hu(stored: NDArray, one: Slice) -> NDArray:
     return np.maximum(values, AIR)
 
 
-def _clear_unused_bits(stored: NDArray, header: Header) -> NDArray:
+def _clear_unused_bits(stored: NDArray[Any], header: Header) -> NDArray[Any]:
     """Bits above Bits Stored may hold anything (an overlay, leftovers): clear them, or repeat the sign."""
     values = stored.astype(f"{'i' if header.signed else 'u'}{header.allocated // 8}")
     spare = header.allocated - header.stored
     return (values << spare) >> spare if spare else values
 
 
-def _apply_lut(values: NDArray, header: Header) -> NDArray:
+def _apply_lut(values: NDArray[Any], header: Header) -> NDArray[Any]:
     from pydicom.pixels import apply_modality_lut
 
     dataset, _ = open_dataset(header.file, PIXEL_TAGS, pixels=False)

@@ -102,7 +102,7 @@ def _check_size(size: tuple[int, int], pages: int) -> None:
 
 
 def _load(pictures: Pictures) -> Study:
-    slices: list[NDArray] = []
+    slices: list[NDArray[Any]] = []
     coloured = False
     for file, pages in zip(pictures.files, pictures.pages, strict=True):
         try:
@@ -133,7 +133,7 @@ def _load(pictures: Pictures) -> Study:
     return Study(pixels, None, is_hu, name, False, tuple(notices), source)
 
 
-def _check_fit(pictures: Pictures, file: File, slices: list[NDArray]) -> None:
+def _check_fit(pictures: Pictures, file: File, slices: list[NDArray[Any]]) -> None:
     """Raise NotUsed where the newest slice cannot lie on those before."""
     new, first = slices[-1], slices[0]
     if new.shape != first.shape:
@@ -146,7 +146,7 @@ def _check_fit(pictures: Pictures, file: File, slices: list[NDArray]) -> None:
         raise NotUsed("too many pixels in all", f"give at most {in_words(MAX_BYTES)}")
 
 
-def _decode(file: File, page: int) -> tuple[NDArray, bool]:
+def _decode(file: File, page: int) -> tuple[NDArray[Any], bool]:
     """One picture upright as (row, column), and whether it is coloured. Raises NotUsed where it is damaged."""
     from PIL import Image, ImageOps
 

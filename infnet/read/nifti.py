@@ -96,12 +96,16 @@ def _load(volume: NiftiVolume) -> Study:
     volumetric = pixels.shape[0] > 1
     if not volumetric:
         notices.append(SINGLE_SLICE)
-    source = {"format": "NIfTI", "modality": "CT" if is_hu else "unknown", "slices": int(pixels.shape[0]),
-              "stored_type": str(header.get_data_dtype())}  # fmt: skip
+    source = {
+        "format": "NIfTI",
+        "modality": "CT" if is_hu else "unknown",
+        "slices": int(pixels.shape[0]),
+        "stored_type": str(header.get_data_dtype()),
+    }
     return Study(pixels, affine, is_hu, _name(file.label), volumetric, tuple(notices), source)
 
 
-def _voxels(volume: NiftiVolume) -> NDArray:
+def _voxels(volume: NiftiVolume) -> NDArray[Any]:
     """All voxels as (k, j, i), in the machine's byte order, with the header's slope and intercept applied."""
     file, header = volume.file, volume.header
     dtype, count = header.get_data_dtype(), int(np.prod(volume.shape))
@@ -173,5 +177,3 @@ def _name(label: str) -> str:
     for ending in (".gz", ".nii"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name or "study"
-
-

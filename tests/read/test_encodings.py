@@ -138,9 +138,13 @@ def test_odd_files_give_one_line(data, name):
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("20-wrong-transfer-syntax.dcm", -1024, 1254), ("54-implicit-file-meta-info.dcm", -1024, 2825),
-     ("notzaki_CT_headless.dcm", -949, 1132), ("pyd_CT_small.dcm", -896, 1167)],
-)  # fmt: skip
+    [
+        ("20-wrong-transfer-syntax.dcm", -1024, 1254),
+        ("54-implicit-file-meta-info.dcm", -1024, 2825),
+        ("notzaki_CT_headless.dcm", -949, 1132),
+        ("pyd_CT_small.dcm", -896, 1167),
+    ],
+)
 def test_odd_files_that_are_right(data, name, low, high):
     study = infnet.read(data / "encodings" / name)
     assert (study.pixels.min(), study.pixels.max(), study.is_hu) == (low, high, True)
