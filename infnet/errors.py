@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InfNetError(Exception):
     """Base of every error that the user, not a programmer, can mend."""
@@ -22,6 +24,6 @@ class WeightsError(InfNetError):
 class SeveralSeriesError(ReadError):
     """More than one series was found; `series` lists them, best first, so that the caller can choose one by its key."""
 
-    def __init__(self, message: str, series: tuple = ()) -> None:
+    def __init__(self, message: str, series: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.series = series

@@ -169,14 +169,16 @@ def heat(grey: NDArray[np.uint8], probability: NDArray[np.float32], *, opacity: 
     colour = heat_scale()[np.rint(level * np.float32(255)).astype(np.uint8)].astype(np.float32)
     strength = (float(np.clip(opacity, 0, 1)) * np.minimum(level / np.float32(FAINT), 1))[:, :, None]
     under = grey[:, :, None].astype(np.float32)
-    return np.rint(under + strength * (colour - under)).astype(np.uint8)
+    mixed: NDArray[np.float32] = under + strength * (colour - under)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def heat_scale() -> NDArray[np.uint8]:
     """The colours of probabilities 0, 1/255 ... 1 as RGB uint8 (256, 3), for a legend."""
     steps = np.linspace(0, 255, len(VIRIDIS)).round()
     anchors = np.array(VIRIDIS, np.float64)
-    return np.rint(np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)).astype(np.uint8)
+    scale: NDArray[np.float64] = np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)
+    return np.rint(scale).astype(np.uint8)
 
 
 def _check_shape(grey: NDArray[Any], mask: NDArray[Any] | None, name: str) -> None:

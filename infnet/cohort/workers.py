@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from infnet.cohort.row import Row, Settings, examine
 from infnet.concurrency import cores, each
@@ -87,8 +88,9 @@ def by_ray(
         items = ray.data.from_items([{"path": str(path.resolve())} for path in todo], override_num_blocks=len(todo))
         place = out.resolve()
         # A task stays on one node: no larger than the smallest.
-        smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in ray.nodes() if node["Alive"])
-        threads = max(1, min(smallest, int(ray.cluster_resources().get("CPU", 1)) // workers))
+        cluster: Any = ray  # these two have no types
+        smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in cluster.nodes() if node["Alive"])
+        threads = max(1, min(smallest, int(cluster.cluster_resources().get("CPU", 1)) // workers))
 
         def work(item: Row) -> Row:
             return {"row": json.dumps(examine(Path(item["path"]), place, settings, threads))}

@@ -107,18 +107,18 @@ class OpenVINOEngine:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._model = _model(build, f"openvino-{ov.__version__.split('-')[0]}-{key[:32]}", shape)
         self._lock = threading.Lock()
-        self._compiled: dict[tuple[int, ...], tuple[Any, SimpleQueue]] = {}
+        self._compiled: dict[tuple[int, ...], tuple[Any, SimpleQueue[Any]]] = {}
         self.parallel = self._pool(shape)[1].qsize()
         self.name = f"openvino {ov.__version__.split('-')[0]} cpu {self.precision}"
 
-    def _pool(self, shape: tuple[int, ...]) -> tuple[Any, SimpleQueue]:
+    def _pool(self, shape: tuple[int, ...]) -> tuple[Any, SimpleQueue[Any]]:
         """The model compiled for one slice of `shape`, and its free requests."""
         with self._lock:
             if shape not in self._compiled:
                 model = self._model.clone()
                 model.reshape([1, *shape])
                 compiled = _core().compile_model(model, "CPU", self._settings)
-                free: SimpleQueue = SimpleQueue()
+                free: SimpleQueue[Any] = SimpleQueue()
                 for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
                     free.put(compiled.create_infer_request())
                 self._compiled[shape] = compiled, free

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from infnet.study import Segmentation
 
 CITATION = (
@@ -42,7 +45,7 @@ def methods(result: Segmentation) -> str:
     return " ".join(said) + f"\n\n{CITATION}"
 
 
-def _model(facts: dict) -> str:
+def _model(facts: Mapping[str, Any]) -> str:
     details = [f"SHA-256 {facts['sha256'][:HASH]}"] if "sha256" in facts else []
     if "input_size" in facts:
         details.append(f"input {facts['input_size']} x {facts['input_size']} pixels")

@@ -23,7 +23,8 @@ def write_nifti(path: str | Path, volume: NDArray[Any], affine: NDArray[np.float
     import nibabel
 
     ras = to_ras(affine)
-    image = nibabel.Nifti1Image(volume.transpose(2, 1, 0), ras)  # a view: nibabel writes it slice by slice
+    make: Any = nibabel.Nifti1Image  # the library has no types
+    image = make(volume.transpose(2, 1, 0), ras)  # a view: nibabel writes it slice by slice
     image.header.set_xyzt_units("mm")
     image.set_sform(ras, SCANNER)
     axes = ras[:3, :3] / np.linalg.norm(ras[:3, :3], axis=0)

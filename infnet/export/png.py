@@ -22,7 +22,8 @@ def write_png(path: str | Path, image: NDArray[Any]) -> Path:
 
 def probability_levels(probability: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Probability 0..1 -> 0..65535, rounded; divide by 65535 to come back."""
-    return np.rint(np.clip(probability, 0, 1) * np.float32(65535)).astype(np.uint16)
+    scaled: NDArray[np.float32] = np.clip(probability, 0, 1) * np.float32(65535)
+    return np.rint(scaled).astype(np.uint16)
 
 
 def write_stack(folder: Path, name: str, volume: NDArray[Any]) -> list[Path]:

@@ -33,20 +33,19 @@ def write_csv(path: str | Path, statistics: Statistics) -> Path:
 def summary(study: Study, result: Segmentation, statistics: Statistics) -> dict[str, Any]:
     """All numbers, and what they rest on: study, grid, warnings, provenance. JSON-ready, never a patient's name."""
     notices = unique(study.notices, result.notices)
-    return plain(
-        {
-            **statistics.summary(),
-            "study": study.name,
-            "shape": study.pixels.shape,
-            "spacing_mm": study.spacing if study.affine is not None else None,
-            "is_hu": study.is_hu,
-            "volumetric": study.volumetric,
-            "source": {key: study.source[key] for key in SOURCE_FACTS if key in study.source},
-            "warnings": [notice.text for notice in notices],
-            "provenance": result.provenance,
-            "note": "Not for clinical use.",
-        }
-    )
+    facts = {
+        **statistics.summary(),
+        "study": study.name,
+        "shape": study.pixels.shape,
+        "spacing_mm": study.spacing if study.affine is not None else None,
+        "is_hu": study.is_hu,
+        "volumetric": study.volumetric,
+        "source": {key: study.source[key] for key in SOURCE_FACTS if key in study.source},
+        "warnings": [notice.text for notice in notices],
+        "provenance": result.provenance,
+        "note": "Not for clinical use.",
+    }
+    return {name: plain(value) for name, value in facts.items()}
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:

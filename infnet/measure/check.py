@@ -84,7 +84,8 @@ def placed(study: Study, reference: Study) -> NDArray[Any]:
 
 def _middle(study: Study) -> NDArray[np.float64]:
     assert study.affine is not None
-    return (study.affine @ [*((n - 1) / 2 for n in study.pixels.shape), 1.0])[:3]
+    middle: NDArray[np.float64] = study.affine @ [*((n - 1) / 2 for n in study.pixels.shape), 1.0]
+    return middle[:3]
 
 
 def _other_shape(reference: tuple[int, ...], wanted: tuple[int, ...]) -> GeometryError:
@@ -120,8 +121,9 @@ def _class_map(result: Segmentation, code: int) -> NDArray[np.float32]:
     """Probability of one class; its mask where the share of consolidation was not kept."""
     if result.consolidation is None:
         return (result.labels == code).astype(np.float32)
-    share = result.consolidation * np.float32(1 / 255)
-    return result.probability * (share if code == CONSOLIDATION else 1 - share)
+    share: NDArray[np.float32] = result.consolidation * np.float32(1 / 255)
+    of_class: NDArray[np.float32] = share if code == CONSOLIDATION else 1 - share
+    return result.probability * of_class
 
 
 def _agreement(probability: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Agreement:

@@ -5,13 +5,14 @@ The looks of a picture are judged on a few slices, reduced to about 200 pixels a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from infnet.geometry.grid import Grid, check_same
-from infnet.grey import window_grey, window_hu
+from infnet.grey import otsu, window_grey, window_hu
 from infnet.notices import WINDOW_GUESSED, Level, Notice, has, warn
 from infnet.study import Segmentation, Study
 
@@ -126,8 +127,8 @@ def _mostly(votes: list[bool]) -> bool:
 
 
 def _bright(grey: NDArray[np.uint8], blur: float) -> NDArray[np.bool_]:
-    image = ndimage.gaussian_filter(grey.astype(np.float32), blur) if blur else grey
-    return image > threshold_otsu(image)
+    image: NDArray[Any] = ndimage.gaussian_filter(grey.astype(np.float32), blur) if blur else grey
+    return image > otsu(image)
 
 
 def _body_dark_lungs_bright(grey: NDArray[np.uint8]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 256  # thresholds 0, 1/255 ... 1
-EPS = np.spacing(1.0)  # added to denominators as in the published code of the structure measure
+EPS = float(np.spacing(1.0))  # added to denominators as in the published code of the structure measure
 Map = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 

@@ -46,7 +46,8 @@ class ConvUnit(nn.Module):
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+        y: Tensor = self.bn(self.conv(x))
+        return y
 
 
 class ReceptiveFieldBlock(nn.Module):
@@ -99,7 +100,8 @@ class PartialDecoder(nn.Module):
         p3 = self.conv_upsample2(up(up5, r3)) * self.conv_upsample3(up(r4, r3)) * r3  # 32 x 44
         q4 = self.conv_concat2(torch.cat((p4, self.conv_upsample4(up5)), 1))  # 64 x 22
         q3 = self.conv_concat3(torch.cat((p3, self.conv_upsample5(up(q4, r3))), 1))  # 96 x 44
-        return self.conv5(self.conv4(q3))  # 1 x 44
+        s_g: Tensor = self.conv5(self.conv4(q3))  # 1 x 44
+        return s_g
 
 
 class EdgeAttention(nn.Module):
@@ -141,7 +143,8 @@ class ReverseAttention(nn.Module):
             r = torch.cat((r, resize(e_att, size)), 1)
         for unit in self.refine:
             r = F.relu(unit(r))
-        return self.head(r) + deeper
+        s: Tensor = self.head(r) + deeper
+        return s
 
 
 class InfNet(nn.Module):

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from infnet.errors import GeometryError
 from infnet.geometry.affine import axial_affine
 from infnet.phantom import lesions
-from infnet.phantom.anatomy import AIR, AIRWAYS, BLOOD, GREAT_VESSELS, HEIGHT, Build, inside_lung
+from infnet.phantom.anatomy import AIR, AIRWAYS, BLOOD, GREAT_VESSELS, HEIGHT, Build, Tube, inside_lung
 from infnet.phantom.body import paint
 from infnet.phantom.dicom import write_dicom
 from infnet.phantom.texture import Texture, ct_noise
@@ -128,7 +128,7 @@ def _trees(rng: np.random.Generator, build: Build) -> list[tuple[Tree, Tree]]:
     return pairs
 
 
-def _segments(tubes: tuple) -> list[tuple[NDArray[Any], NDArray[Any], float, float]]:
+def _segments(tubes: tuple[Tube, ...]) -> list[tuple[NDArray[Any], NDArray[Any], float, float]]:
     scale = np.array([1, 1, HEIGHT])
     return [
         (np.array(a) * scale, np.array(b) * scale, radius, hu)

@@ -91,7 +91,8 @@ def cage(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build
     s = taper(t)
     a, b = 130 * build.girth * (0.35 + 0.65 * s), 96 * build.depth * (0.35 + 0.65 * s)
     middle = -4 + 14 * (1 - s)
-    return ((np.abs(x) / a) ** 2.35 + (np.abs(y - middle) / b) ** 2.35) ** (1 / 2.35)
+    level: NDArray[Any] = ((np.abs(x) / a) ** 2.35 + (np.abs(y - middle) / b) ** 2.35) ** (1 / 2.35)
+    return level
 
 
 def lung(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, side: int, build: Build) -> NDArray[Any]:
@@ -101,7 +102,9 @@ def lung(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, side: int, b
     back = y - (-6 + 18 * (1 - s))
     a = np.where(across > 0, 75, 56) * s
     b = np.where(back > 0, 95, 100) * s * build.depth
-    return np.maximum(((np.abs(across) / a) ** 2.2 + (np.abs(back) / b) ** 2.2) ** (1 / 2.2), cage(x, y, t, build))
+    level: NDArray[Any] = ((np.abs(across) / a) ** 2.2 + (np.abs(back) / b) ** 2.2) ** (1 / 2.2)
+    level = np.maximum(level, cage(x, y, t, build))
+    return level
 
 
 def dome(x: NDArray[Any], y: NDArray[Any], side: int, build: Build) -> NDArray[Any]:
@@ -109,7 +112,8 @@ def dome(x: NDArray[Any], y: NDArray[Any], side: int, build: Build) -> NDArray[A
     u, v = (side * x - 50) / (76 if side < 0 else 72), (y + 16) / 86
     rim = 0.03 + 0.16 * np.clip(-v, 0, 1) + 0.10 * np.clip(-u, 0, 1)
     peak = build.domes[0 if side < 0 else 1]
-    return rim + (peak - rim) * np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    height: NDArray[Any] = rim + (peak - rim) * np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    return height
 
 
 def heart(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build) -> NDArray[Any]:
@@ -118,7 +122,8 @@ def heart(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Buil
     u, v = x - cx - 60 * (ct - t), y - cy
     turn = -0.55
     u, v = u * np.cos(turn) + v * np.sin(turn), v * np.cos(turn) - u * np.sin(turn)
-    return np.sqrt((u / 61) ** 2 + (v / 48) ** 2 + ((t - ct) / 0.21) ** 2)
+    level: NDArray[Any] = np.sqrt((u / 61) ** 2 + (v / 48) ** 2 + ((t - ct) / 0.21) ** 2)
+    return level
 
 
 def mediastinum(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build) -> NDArray[np.bool_]:
@@ -135,7 +140,8 @@ def mediastinum(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build
         ellipse(x, y, 45, 4, 12, 16) + ((t - 0.54) / 0.09) ** 2,
     )
     spine = np.minimum(ellipse(x, y, 0, spine_y(t), 23, 19), ellipse(x, y, 0, spine_y(t) + 30, 20, 24))
-    return band | (hila < 1) | (heart(x, y, t, build) < 1.10) | (spine < 1)
+    within: NDArray[np.bool_] = band | (hila < 1) | (heart(x, y, t, build) < 1.10) | (spine < 1)
+    return within
 
 
 def spine_y(t: NDArray[Any] | float) -> NDArray[Any]:
@@ -147,5 +153,6 @@ def inside_lung(
     x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, side: int, build: Build, level: float = 1.0
 ) -> NDArray[np.bool_]:
     """Whether points lie in one lung, great vessels aside. `level` below 1 keeps away from the pleura."""
-    within = (lung(x, y, t, side, build) < level) & (side * x > 0)
-    return within & (t > dome(x, y, side, build) + 0.02 * (level < 1)) & ~mediastinum(x, y, t, build)
+    within: NDArray[np.bool_] = (lung(x, y, t, side, build) < level) & (side * x > 0)
+    above: NDArray[np.bool_] = t > dome(x, y, side, build) + 0.02 * (level < 1)
+    return within & above & ~mediastinum(x, y, t, build)

@@ -40,7 +40,8 @@ def outline(x: NDArray[Any], y: NDArray[Any], t: float) -> Slice:
     level = ((np.abs(x) / a) ** power + (np.abs(v) / b) ** power) ** (1 / power)
     furrow = np.where(v > 0, 5 * np.exp(-((x / 16) ** 2)), 3 * np.exp(-((x / 22) ** 2)))
     r = np.hypot(x, v)
-    return r / np.maximum(level, 1e-3) - r - furrow
+    depth: Slice = r / np.maximum(level, 1e-3) - r - furrow
+    return depth
 
 
 def bone(hu: Slice, level: NDArray[Any], marrow: float, cortex: float, rim: float) -> None:

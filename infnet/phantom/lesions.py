@@ -27,7 +27,9 @@ class Spot:
         n, p = u * np.cos(self.normal) + v * np.sin(self.normal), v * np.cos(self.normal) - u * np.sin(self.normal)
         # A patch follows the curve of the pleura.
         n = n + p * p / 150
-        return (n / self.radii[0]) ** 2 + (p / self.radii[1]) ** 2 + ((z - self.centre[2]) / self.radii[2]) ** 2
+        across, along, up = self.radii
+        squared: NDArray[Any] = (n / across) ** 2 + (p / along) ** 2 + ((z - self.centre[2]) / up) ** 2
+        return squared
 
 
 def spots(rng: np.random.Generator, build: Build, count: int = 9) -> list[Spot]:
@@ -90,4 +92,5 @@ def highest(field: NDArray[np.float32], count: int) -> tuple[NDArray[np.bool_], 
 
 def edge(field: NDArray[np.float32], threshold: float, width: float) -> NDArray[np.float32]:
     """1 well inside a lesion, 0.5 at its border, 0 outside."""
-    return (1 / (1 + np.exp(np.clip((threshold - field) / width, -30, 30)))).astype(np.float32)
+    share: NDArray[Any] = 1 / (1 + np.exp(np.clip((threshold - field) / width, -30, 30)))
+    return share.astype(np.float32, copy=False)

@@ -44,7 +44,8 @@ class Texture:
         weights = _spline_weights(np.array([np.clip(z / self.step + 1, 1, deep - 2.01)]), deep)[0]
         used = np.flatnonzero(weights)
         plane = sum(weights[k] * self.lattice[k] for k in used)
-        return self.down @ np.ascontiguousarray((self.across @ plane.T).T)
+        field: NDArray[np.float32] = self.down @ np.ascontiguousarray((self.across @ plane.T).T)
+        return field
 
 
 def ct_noise(rng: np.random.Generator, shape: tuple[int, int], pixel_mm: float) -> NDArray[np.float32]:
@@ -52,4 +53,5 @@ def ct_noise(rng: np.random.Generator, shape: tuple[int, int], pixel_mm: float) 
     white = rng.standard_normal(shape, np.float32)
     fine = max(0.55 / pixel_mm, 0.45)
     grain = gaussian_filter(white, fine, truncate=3) - gaussian_filter(white, 3 * fine, truncate=2)
-    return grain / max(float(grain.std()), 1e-6)
+    noise: NDArray[np.float32] = grain / max(float(grain.std()), 1e-6)
+    return noise

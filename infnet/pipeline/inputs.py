@@ -89,4 +89,5 @@ def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np
 def consolidation_share(classes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Class probabilities (N, 3, S, S) -> share of consolidation among infection (N, S, S), 0 to 1."""
     infection = classes[:, GGO] + classes[:, CONSOLIDATION]
-    return classes[:, CONSOLIDATION] / np.maximum(infection, 1e-6)
+    share: NDArray[np.float32] = classes[:, CONSOLIDATION] / np.maximum(infection, 1e-6)
+    return share

@@ -101,7 +101,8 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A slice's mask without holes: all that the background at the rim does not reach."""
     outside, _ = ndimage.label(np.pad(~plane, 1, constant_values=True))
-    return (outside != outside[0, 0])[1:-1, 1:-1]
+    filled: NDArray[np.bool_] = outside != outside[0, 0]
+    return filled[1:-1, 1:-1]
 
 
 def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -> NDArray[np.bool_]:
@@ -147,7 +148,8 @@ def _seam(piece: NDArray[np.bool_], middle: int) -> NDArray[np.bool_]:
     band = piece[:, low:high]
     cost = np.where(band, 1.0, 0.02) + 0.002 * np.abs(np.arange(low, high) - middle)
     start = (0, middle - low)
-    path, _ = route_through_array(cost, start, (len(band) - 1, middle - low), fully_connected=True)
+    route: Any = route_through_array  # scikit-image has no types
+    path, _ = route(cost, start, (len(band) - 1, middle - low), fully_connected=True)
     cut = np.full(len(piece), middle)
     for row, column in path:
         cut[row] = column + low

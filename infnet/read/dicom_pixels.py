@@ -192,9 +192,10 @@ def _cannot_decode(header: Header, error: str) -> ReadError:
 
 def syntax_name(uid: str) -> str:
     """What a transfer syntax is called, or its number where pydicom does not know it."""
-    from pydicom.uid import UID_dictionary
+    from pydicom.config import IGNORE
+    from pydicom.uid import UID
 
-    return str(UID_dictionary[uid][0] if uid in UID_dictionary else uid)[:100]
+    return UID(uid, validation_mode=IGNORE).name[:100]
 
 
 def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
@@ -250,11 +251,14 @@ def _clear_unused_bits(stored: NDArray[Any], header: Header) -> NDArray[Any]:
     """Bits above Bits Stored may hold anything (an overlay, leftovers): clear them, or repeat the sign."""
     values = stored.astype(f"{'i' if header.signed else 'u'}{header.allocated // 8}")
     spare = header.allocated - header.stored
-    return (values << spare) >> spare if spare else values
+    if not spare:
+        return values
+    cleared: NDArray[Any] = (values << spare) >> spare
+    return cleared
 
 
 def _apply_lut(values: NDArray[Any], header: Header) -> NDArray[Any]:
-    from pydicom.pixels import apply_modality_lut
+    from pydicom.pixels.processing import apply_modality_lut
 
     dataset, _ = open_dataset(header.file, PIXEL_TAGS, pixels=False)
     try:

@@ -54,7 +54,7 @@ def one_line(text: str, length: int = 120) -> str:
     return clean if len(clean) <= length else f"{clean[: length // 2 - 2]}...{clean[-length // 2 + 1 :]}"
 
 
-def natural(label: str) -> tuple:
+def natural(label: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key by which slice2 comes before slice10."""
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in re.split(r"(\d+)", label) if p)
 

@@ -57,7 +57,8 @@ def open_header(file: File) -> NiftiVolume:
     with _opened(file) as stream:
         start = _read(stream, 540)
     two = b"n+2" in start[4:8]
-    kind, size = (nibabel.Nifti2Header, 540) if two else (nibabel.Nifti1Header, 348)
+    kind: Any = nibabel.Nifti2Header if two else nibabel.Nifti1Header  # the library has no types
+    size = 540 if two else 348
     if len(start) < size:
         raise NotUsed("cut short within its header", "export or copy it again")
     try:
