@@ -18,8 +18,8 @@ MEMORY_BATCH, MEMORY_DEVICE = "memory-batch", "memory-device"
 class Notice:
     """One remark.
 
-    code: what it is about, in words and hyphens; it stays when the sentence is worded anew. level: "stop" where a result
-    would be wrong, else "warn". text: a sentence or two for people.
+    code: what it is about, in words and hyphens; it stays the same when the sentence is rewritten. level: "stop" where
+    a result would be wrong, else "warn". text: a sentence or two for people.
     """
 
     code: str

@@ -122,8 +122,8 @@ def _class_map(result: Segmentation, code: int) -> NDArray[np.float32]:
     if result.consolidation is None:
         return (result.labels == code).astype(np.float32)
     share: NDArray[np.float32] = result.consolidation * np.float32(1 / 255)
-    of_class: NDArray[np.float32] = share if code == CONSOLIDATION else 1 - share
-    return result.probability * of_class
+    probability: NDArray[np.float32] = result.probability * (share if code == CONSOLIDATION else 1 - share)
+    return probability
 
 
 def _agreement(probability: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Agreement:

@@ -40,8 +40,8 @@ def stored_values(slices: Sequence[Slice]) -> NDArray[Any]:
     header = slices[0].header
     stored = np.empty((len(slices), header.rows, header.columns), dtype)
     files: dict[str, list[tuple[int, Slice]]] = {}
-    for index, one in enumerate(slices):
-        files.setdefault(str(one.header.file.path), []).append((index, one))
+    for index, slice_ in enumerate(slices):
+        files.setdefault(str(slice_.header.file.path), []).append((index, slice_))
 
     compressed = []
     for wanted in files.values():
@@ -49,7 +49,7 @@ def stored_values(slices: Sequence[Slice]) -> NDArray[Any]:
         if header.syntax in NATIVE or _only_says_compressed(header):
             _read_native(header, wanted, stored)
         else:
-            compressed.append((header, {one.frame: index for index, one in wanted}))
+            compressed.append((header, {slice_.frame: index for index, slice_ in wanted}))
     if compressed:
         _decode_in_children(compressed, stored)
     return stored
@@ -98,8 +98,8 @@ def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArra
     kind = f"{order}{'i' if header.signed else 'u'}{header.allocated // 8}"
     frames = np.frombuffer(element.value, kind, header.frames * header.rows * header.columns)
     frames = frames.reshape(header.frames, header.rows, header.columns)
-    for index, one in wanted:
-        stored[index] = frames[one.frame]
+    for index, slice_ in wanted:
+        stored[index] = frames[slice_.frame]
 
 
 def _decode_in_children(compressed: list[tuple[Header, dict[int, int]]], stored: NDArray[Any]) -> None:
@@ -109,19 +109,20 @@ def _decode_in_children(compressed: list[tuple[Header, dict[int, int]]], stored:
         stored[index] = values
 
     workers = max(1, min(WORKERS, os.cpu_count() or 1, len(compressed) // 8))
-    parts = [compressed[worker::workers] for worker in range(workers)]
+    shares = [compressed[worker::workers] for worker in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(_decode_part, part, put) for part in parts]:
-            done.result()
+        for decoding in [pool.submit(_decode_in_child, files, put) for files in shares]:
+            decoding.result()
 
 
-def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
-    frames = sum(header.frames for header, _ in part)
-    largest = max(header.frame_bytes for header, _ in part)
-    file_size = max(header.file.path.stat().st_size for header, _ in part)
+def _decode_in_child(files: list[tuple[Header, dict[int, int]]], put: Put) -> None:
+    """Let one child process decode `files`: each with the index in the series of each of its frames."""
+    frames = sum(header.frames for header, _ in files)
+    largest = max(header.frame_bytes for header, _ in files)
+    file_size = max(header.file.path.stat().st_size for header, _ in files)
     seconds = CHILD_SECONDS + FRAME_SECONDS * frames * max(1.0, largest / (1 << 20))
     job = {
-        "files": [{"path": str(header.file.path.resolve()), "syntax": header.syntax} for header, _ in part],
+        "files": [{"path": str(header.file.path.resolve()), "syntax": header.syntax} for header, _ in files],
         "tags": PIXEL_TAGS,
         "memory": CHILD_MEMORY + 16 * largest + 4 * file_size,
         "seconds": int(seconds) + 1,
@@ -146,15 +147,16 @@ def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
     clock = threading.Timer(seconds, stop)
     clock.daemon = True
     clock.start()
-    at = part[0][0]
+    current = files[0][0]
     try:
         with child.stdin as to_child:
             to_child.write(json.dumps(job).encode())
-        for at, indices in part:
-            _receive(child.stdout, at, indices, put)
+        for current, indices in files:
+            _receive(child.stdout, current, indices, put)
     except (EOFError, BrokenPipeError):
         reason = "decoding its pixels took too long" if late.is_set() else "its pixels made the decoder crash"
-        raise refuse(at.file.label, reason, "export the series again uncompressed, or leave this file out") from None
+        action = "export the series again uncompressed, or leave this file out"
+        raise refuse(current.file.label, reason, action) from None
     finally:
         clock.cancel()
         child.kill()
@@ -163,7 +165,7 @@ def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
 
 
 def _receive(stream: IO[bytes], header: Header, indices: dict[int, int], put: Put) -> None:
-    """Take one file's frames from the child. Raises ReadError where it says no, EOFError where it died."""
+    """Take one file's frames from the child. Raises ReadError where it cannot decode them, EOFError where it died."""
     for frame in range(header.frames + 1):
         line = stream.readline(4096)
         if not line.endswith(b"\n"):
@@ -210,8 +212,8 @@ def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
         hu = np.empty(stored.shape, np.float32)
     else:
         hu = stored.view(np.int16) if stored.dtype.itemsize == 2 else np.empty(stored.shape, np.int16)
-    for index, one in enumerate(slices):
-        values = _slice_to_hu(stored[index], one)
+    for index, slice_ in enumerate(slices):
+        values = _slice_to_hu(stored[index], slice_)
         if hu.dtype == np.int16 and values.max() > 32767:
             wider = np.empty(stored.shape, np.float32)
             wider[:index] = hu[:index]
@@ -220,31 +222,38 @@ def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
     return hu if whole else compact(hu)
 
 
-def _slice_to_hu(stored: NDArray[Any], one: Slice) -> NDArray[Any]:
-    header = one.header
+def _slice_to_hu(stored: NDArray[Any], slice_: Slice) -> NDArray[Any]:
+    """HU of one slice (row, column), padding and all below air set to air; its stored values where it has no rescale."""
+    header = slice_.header
     padded = None
     if header.padding is not None:
         padded = (stored >= header.padding[0]) & (stored <= header.padding[1])
     values = _clear_unused_bits(stored, header)
     if header.has_lut:
         values = _apply_lut(values, header)
-    elif one.slope is not None or one.intercept is not None:
-        slope, intercept = one.slope if one.slope is not None else 1.0, one.intercept or 0.0
-        if not slope or not abs(slope) + abs(intercept) < 1e7:
-            raise refuse(header.file.label, f"a rescale of slope {slope:g} and intercept {intercept:g}", _AGAIN)
-        if slope.is_integer() and intercept.is_integer() and abs(slope) < 1000 and header.stored <= 16:
-            values = values.astype(np.int32) * int(slope) + int(intercept)
-        else:
-            values = values * slope + intercept
+    elif slice_.slope is not None or slice_.intercept is not None:
+        values = _rescaled(values, slice_)
     else:
         # Whether these are HU is judged by their range, so padding must not widen it.
         values = values.astype(np.int32 if header.stored <= 16 else np.float64)
         if padded is not None and padded.any() and not padded.all():
             values[padded] = values[~padded].min()
-        return np.maximum(values, AIR)
+        padded = None
     if padded is not None:
         values[padded] = AIR
-    return np.maximum(values, AIR)
+    hu: NDArray[Any] = np.maximum(values, AIR)
+    return hu
+
+
+def _rescaled(values: NDArray[Any], slice_: Slice) -> NDArray[Any]:
+    """Slope and intercept applied: int32 where both are whole, else float64. Raises ReadError for senseless ones."""
+    header = slice_.header
+    slope, intercept = slice_.slope if slice_.slope is not None else 1.0, slice_.intercept or 0.0
+    if not slope or not abs(slope) + abs(intercept) < 1e7:
+        raise refuse(header.file.label, f"a rescale of slope {slope:g} and intercept {intercept:g}", _AGAIN)
+    if slope.is_integer() and intercept.is_integer() and abs(slope) < 1000 and header.stored <= 16:
+        return values.astype(np.int32) * int(slope) + int(intercept)
+    return values * slope + intercept
 
 
 def _clear_unused_bits(stored: NDArray[Any], header: Header) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What every reader shares: a file with a label to show, the limits, and the two ways to say no."""
+"""What the readers share: a file with a label to show, the limits, and how a file is left out or refused."""
 
 from __future__ import annotations
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import warnings as python_warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet.notices import WINDOW_GUESSED, warn
+from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural, refuse
+from infnet.read.reader import Format
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import NO_GEOMETRY, PICTURE, Study
 
+KIND: Final = "picture"  # of files, as `sniff` tells it
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 COLOURED = 32  # grey levels between the channels of a pixel that is seen as coloured
-COLOURED_SHARE = 0.01  # of the pixels, from which it is worth a sentence
+COLOURED_SHARE = 0.01  # of the pixels, from which a notice says so
 GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed.")
 
 
@@ -27,6 +30,10 @@ GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was gu
 class Pictures:
     """Pictures in the natural order of their names; a TIFF may hold several. Sizes (rows, columns) from the headers."""
 
+    format: ClassVar[Format] = "pictures"
+    description: ClassVar[str] = ""
+    modality: ClassVar[str] = ""
+    private: ClassVar[frozenset[str]] = frozenset()
     title: str
     files: tuple[File, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -45,24 +52,23 @@ class Pictures:
         return _load(self)
 
 
-def open_pictures(title: str, files: Sequence[File]) -> tuple[Pictures | None, list[tuple[File, NotUsed]]]:
-    """Read the headers of `files`; also those that are no picture of a fair size, each with the reason."""
-    good: list[tuple[File, tuple[int, int], int]] = []
-    bad: list[tuple[File, NotUsed]] = []
-    for file in sorted(files, key=lambda f: natural(f.label)):
+def find(gathered: Gathered) -> list[Pictures]:
+    """All pictures as one series; what is no picture of a usable size is listed as skipped."""
+    usable: list[tuple[File, tuple[int, int], int]] = []
+    for file in sorted(gathered.of(KIND), key=lambda f: natural(f.label)):
         try:
             with _opened(file) as picture:
                 size, pages = (picture.height, picture.width), int(getattr(picture, "n_frames", 1))
             _check_size(size, pages)
-            good.append((file, size, pages))
+            usable.append((file, size, pages))
         except NotUsed as why:
-            bad.append((file, why))
+            gathered.skip(file.label, why)
         except _DAMAGE:
-            bad.append((file, NotUsed("a damaged picture", "export or copy it again")))
-    if not good:
-        return None, bad
-    files, sizes, counts = zip(*good, strict=True)
-    return Pictures(title, tuple(files), sizes, counts), bad
+            gathered.skip(file.label, NotUsed("a damaged picture", "export or copy it again"))
+    if not usable:
+        return []
+    files, sizes, counts = zip(*usable, strict=True)
+    return [Pictures(gathered.title, files, sizes, counts)]
 
 
 # What Pillow raises on damaged data: it documents OSError only, but parsers inside raise all of these.

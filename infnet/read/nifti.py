@@ -9,18 +9,21 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet.geometry.affine import from_ras
 from infnet.notices import WINDOW_GUESSED, Notice, warn
+from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, refuse
+from infnet.read.reader import Format
 from infnet.read.stack import SINGLE_SLICE
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import Study
 
+KIND: Final = "nifti"  # of files, as `sniff` tells it
 MAX_OFFSET = 64 << 20  # bytes of extensions between header and voxels
 _MM = {"meter": 1000.0, "micron": 0.001}
 _AGAIN = "save it again as one 3-D NIfTI"
@@ -28,8 +31,12 @@ _AGAIN = "save it again as one 3-D NIfTI"
 
 @dataclass(frozen=True)
 class NiftiVolume:
-    """One NIfTI file: its header is read, its voxels are not."""
+    """One NIfTI file: its header is read, its voxels are not. shape: (i, j, k)."""
 
+    format: ClassVar[Format] = "NIfTI"
+    description: ClassVar[str] = ""
+    modality: ClassVar[str] = ""
+    private: ClassVar[frozenset[str]] = frozenset()
     file: File
     shape: tuple[int, int, int]
     header: Any
@@ -37,6 +44,10 @@ class NiftiVolume:
     @property
     def key(self) -> str:
         return self.file.label
+
+    @property
+    def count(self) -> int:
+        return self.shape[2]
 
     def load(self) -> Study:
         """Read the voxels. Raises ReadError where they are missing, damaged, or not numbers."""
@@ -46,6 +57,17 @@ class NiftiVolume:
             raise refuse(self.file.label, why.reason, why.action) from None
         except MemoryError:
             raise refuse(self.file.label, "no memory for its voxels", "close other programs") from None
+
+
+def find(gathered: Gathered) -> list[NiftiVolume]:
+    """Every NIfTI file that holds one volume, in the order given; what holds none is listed as skipped."""
+    volumes = []
+    for file in gathered.of(KIND):
+        try:
+            volumes.append(open_header(file))
+        except NotUsed as why:
+            gathered.skip(file.label, why)
+    return volumes
 
 
 def open_header(file: File) -> NiftiVolume:

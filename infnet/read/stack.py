@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from infnet.notices import Notice, warn
 
-SAME_PLACE = 0.01  # mm: slices nearer than this along the normal share a position
+SAME_POSITION = 0.01  # mm: slices nearer than this along the normal share a position
 EVEN = 0.03  # of the step that steps may differ by; positions are often rounded to 0.1 mm, hence the next line
 ROUNDING = 0.11  # mm
-TILTED = 0.5  # degrees between the steps and the normal from which it is worth a sentence
+TILTED = 0.5  # degrees between the steps and the normal from which a notice says so
 OBLIQUE = 10.0  # degrees between the normal and the patient's long axis
 SINGLE_SLICE = warn("single-slice", "This is a single slice: areas can be measured, volumes cannot.")
 
@@ -42,11 +42,11 @@ def heights(positions: NDArray[np.float64], orientation: NDArray[np.float64]) ->
     return positions @ normal_of(orientation)
 
 
-def same_places(ascending: NDArray[np.float64]) -> list[list[int]]:
-    """Indices of ascending heights, grouped where several slices lie at one place."""
+def same_positions(ascending: NDArray[np.float64]) -> list[list[int]]:
+    """Indices of ascending heights (n,) mm, grouped where several slices share a position."""
     groups: list[list[int]] = []
     for index, height in enumerate(ascending):
-        if groups and height - ascending[groups[-1][0]] < SAME_PLACE:
+        if groups and height - ascending[groups[-1][0]] < SAME_POSITION:
             groups[-1].append(index)
         else:
             groups.append([index])
@@ -61,7 +61,7 @@ def stack(
 ) -> Stack:
     """Lay slices out as a volume.
 
-    positions: (n, 3) LPS mm of each slice's first pixel, ascending along the normal, no two at one place.
+    positions: (n, 3) LPS mm of each slice's first pixel, ascending along the normal, no two at one position.
     orientation: (6,) row then column cosines. spacing: mm between rows, and between columns.
     between: mm to the next slice, used for a single slice only (1 mm where unknown).
     """
