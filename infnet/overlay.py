@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from infnet.errors import GeometryError
-from infnet.geometry.box import resize
+from infnet.geometry.box import resize, resize_nearest
 from infnet.grey import window_hu
-from infnet.study import CONSOLIDATION, GGO, PICTURE, Segmentation, Study
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 
 Axis = Literal["axial", "coronal", "sagittal"]
 Colour = tuple[int, int, int]
@@ -65,15 +64,15 @@ def cut(study: Study, volume: NDArray[Any], axis: Axis, index: int) -> NDArray[A
     upright column `index`, head on top, front on the left. Raises GeometryError for an index out of range, and where
     the slices do not lie one above the other.
     """
-    if axis != "axial" and (study.affine is None or study.source.get("format") == PICTURE):
+    if axis != "axial" and (study.is_picture):
         raise GeometryError(f"{study.name}: loose pictures have no {axis} view; give the DICOM series or a NIfTI")
-    turned = study.orientation.apply(volume)
-    place = ("axial", "coronal", "sagittal").index(axis)
-    count = turned.shape[place]
+    upright = study.orientation.apply(volume)
+    number = ("axial", "coronal", "sagittal").index(axis)
+    count = upright.shape[number]
     if not 0 <= index < count:
         raise GeometryError(f"{study.name}: {axis} plane {index} of {count}; give 0 to {count - 1}")
-    found = turned[(slice(None),) * place + (index,)]
-    return found if axis == "axial" else found[::-1]
+    image = upright[(slice(None),) * number + (index,)]
+    return image if axis == "axial" else image[::-1]
 
 
 def plane(
@@ -98,7 +97,7 @@ def plane(
     grey = resize(grey, shape)
     if result is None:
         return np.repeat(grey[:, :, None], 3, axis=2)
-    labels, sides = (_nearest(cut(study, v, axis, index), shape) for v in (result.labels, result.lungs))
+    labels, sides = (resize_nearest(cut(study, v, axis, index), shape) for v in (result.labels, result.lungs))
     return overlay(grey, labels, opacity=opacity, outline=outline, lungs=sides if lungs else None, classes=classes)
 
 
@@ -110,13 +109,6 @@ def _square_shape(study: Study, axis: Axis, shape: tuple[int, ...]) -> tuple[int
     down, across = {"axial": (back, left), "coronal": (head, left), "sagittal": (head, back)}[axis]
     finest = min(down, across)
     return max(round(shape[0] * down / finest), 1), max(round(shape[1] * across / finest), 1)
-
-
-def _nearest(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    if mask.shape == shape:
-        return np.ascontiguousarray(mask)
-    picture = Image.fromarray(np.ascontiguousarray(mask))
-    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.NEAREST))
 
 
 def overlay(
@@ -152,8 +144,8 @@ def overlay(
 def difference(grey: NDArray[np.uint8], marks: NDArray[np.uint8], *, opacity: float = 0.55) -> NDArray[np.uint8]:
     """Draw where two masks agree and differ on a slice's grey (row, column) -> RGB uint8; colours: DIFFERENCE_COLOURS.
 
-    marks: 1 in both, 2 in the first only, 3 in the second only (`infnet.check.difference`). Raises GeometryError where
-    shapes differ.
+    marks: 1 in both, 2 in the first only, 3 in the second only, as `measure.check.difference` gives them. Raises
+    GeometryError where shapes differ.
     """
     return overlay(grey, marks, opacity=opacity, classes=tuple(DIFFERENCE_COLOURS), colours=DIFFERENCE_COLOURS)
 

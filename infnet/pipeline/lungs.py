@@ -16,7 +16,7 @@ from skimage.graph import route_through_array
 
 from infnet.concurrency import cores, each, portions
 from infnet.engine import Engine
-from infnet.geometry.box import resize
+from infnet.geometry.box import extent, resize
 from infnet.pipeline.inputs import lung_input
 from infnet.pipeline.models import Model
 from infnet.study import LEFT, RIGHT, Study
@@ -65,7 +65,7 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     if not volumetric:
         across[[0, 2]] = False
     kept = np.zeros_like(mask)
-    box = _extent(mask)
+    box = extent(mask)
     if box is None:
         return kept
     labels, count = ndimage.label(mask[box], across)
@@ -78,8 +78,8 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     else:
         keep = np.zeros(count + 1, bool)
         for plane in labels:
-            here = np.unique(plane)
-            keep[here] = sizes[here] >= SMALLEST_SHARE * sizes[here].max(initial=1)
+            pieces = np.unique(plane)
+            keep[pieces] = sizes[pieces] >= SMALLEST_SHARE * sizes[pieces].max(initial=1)
     keep[0] = False
 
     def fill(k: int) -> None:
@@ -88,14 +88,6 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     for _ in each(fill, range(len(labels)), cores()):
         pass
     return kept
-
-
-def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds all of a mask (slice, row, column)."""
-    along = [np.flatnonzero(mask.any(other)) for other in ((1, 2), (0, 2), (0, 1))]
-    if not len(along[0]):
-        return None
-    return tuple(slice(int(a[0]), int(a[-1]) + 1) for a in along)  # type: ignore[return-value]
 
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -141,7 +133,7 @@ def _gap(columns: NDArray[np.int64], middle: float, width: float) -> int:
 
 
 def _seam(piece: NDArray[np.bool_], middle: int) -> NDArray[np.bool_]:
-    """True left of the cheapest top-to-bottom cut near column `middle` through two lungs that touch."""
+    """True to the left of the cheapest cut from top to bottom, near column `middle`, through two lungs that touch."""
     columns = piece.shape[1]
     reach = max(columns // 8, 2)
     low, high = max(middle - reach, 0), min(middle + reach + 1, columns)
