@@ -116,8 +116,8 @@ def _move(staging: Path, folder: Path, names: list[str]) -> None:
     """Move finished files into an existing folder, and remove what an earlier run left under our names."""
     stale: list[Path] = []
     if (folder / SUMMARY).exists():
-        found = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
-        earlier = {path.relative_to(folder).as_posix(): path for path in found}
+        files = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
+        earlier = {path.relative_to(folder).as_posix(): path for path in files}
         stale = [path for name, path in earlier.items() if OURS.fullmatch(name) and name not in names]
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.affine import axial_affine
+from infnet.measure.thresholds import reread
 from infnet.notices import warn
 from infnet.pipeline.models import load_engines
 from infnet.pipeline.run import segment
@@ -114,6 +116,18 @@ def test_warnings_of_the_study_travel():
     study, _ = chest()
     gap = warn("gap", "gap at slice 3")
     assert gap in segment(study.with_notices(gap), fake_engines()).notices
+
+
+def test_consolidation_counts_from_the_threshold_of_the_model_that_splits_the_classes():
+    study, truth = chest()
+    engines = fake_engines()  # the share of consolidation is 0.875 where it is dense, else 0.125
+    shared = segment(study, engines)
+    entry = replace(engines.classes.entry, threshold=0.9)
+    strict = segment(study, replace(engines, classes=replace(engines.classes, entry=entry)))
+    assert (shared.labels[truth == CONSOLIDATION] == CONSOLIDATION).any()
+    assert np.array_equal(strict.labels > 0, shared.labels > 0)
+    assert set(np.unique(strict.labels)) == {0, GGO}
+    assert np.array_equal(reread(study, strict, strict.provenance["threshold"]).labels, strict.labels)
 
 
 def test_threshold_must_be_a_probability():
