@@ -86,14 +86,14 @@ def by_ray(
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         items = ray.data.from_items([{"path": str(path.resolve())} for path in todo], override_num_blocks=len(todo))
-        place = out.resolve()
+        folder = out.resolve()
         # A task stays on one node: no larger than the smallest.
         cluster: Any = ray  # these two have no types
         smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in cluster.nodes() if node["Alive"])
         threads = max(1, min(smallest, int(cluster.cluster_resources().get("CPU", 1)) // workers))
 
         def work(item: Row) -> Row:
-            return {"row": json.dumps(examine(Path(item["path"]), place, settings, threads))}
+            return {"row": json.dumps(examine(Path(item["path"]), folder, settings, threads))}
 
         for done in items.map(work, concurrency=workers, num_cpus=threads).iter_rows():
             row = json.loads(done["row"])

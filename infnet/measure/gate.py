@@ -1,6 +1,6 @@
-"""What is odd about a study before its numbers are believed. Arrays in, notices out; no network runs.
+"""Whether a study is fit to be measured, told before its numbers are used. Arrays in, notices out; no network runs.
 
-The looks of a picture are judged on a few slices, reduced to about 200 pixels a side.
+What the slices look like is judged on a few of them, reduced to about 200 pixels a side.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CUT_END = 0.3  # of the largest slice of lung, from which an end slice means tha
 
 
 def inspect(study: Study, result: Segmentation | None = None) -> tuple[Notice, ...]:
-    """Look a study over, and its lungs where there is a result; stops come first.
+    """What speaks against measuring a study, and against its lungs where there is a result; stops come first.
 
     What `study.notices` say is not repeated.
     stop: another modality than CT, slices of a few pixels, no contrast, inverted grey, no tissue like lung (in HU).
@@ -111,9 +111,9 @@ def _reduced(study: Study) -> list[NDArray[np.uint8]]:
     """Upright slices, evenly spread, small and in 8 bits: HU in the networks' window, other grey by its range."""
     volume = study.orientation.apply(study.pixels)
     # Not the very ends, which often lie beside the lungs.
-    places = np.unique((np.linspace(0.1, 0.9, LOOKED_AT) * (len(volume) - 1)).round().astype(int))
+    indices = np.unique((np.linspace(0.1, 0.9, LOOKED_AT) * (len(volume) - 1)).round().astype(int))
     step = max(1, min(volume.shape[1:]) // SIDE)
-    small = [volume[k, ::step, ::step] for k in places]
+    small = [volume[k, ::step, ::step] for k in indices]
     if study.is_hu:
         return [window_hu(image) for image in small]
     if volume.dtype == np.uint8:
@@ -177,8 +177,9 @@ def _lungs(study: Study, result: Segmentation) -> list[Notice]:
     if not count:
         return []  # the result says so itself
     notices = []
-    edge = sum((lungs[:, place, :].sum(1) for place in (0, -1)), np.zeros(len(lungs), np.int64))
-    edge += sum((lungs[:, :, place].sum(1) for place in (0, -1)), np.zeros(len(lungs), np.int64))
+    edge = np.zeros(len(lungs), np.int64)
+    for border in (0, -1):
+        edge += lungs[:, border, :].sum(1) + lungs[:, :, border].sum(1)
     cut = int(np.count_nonzero(edge > 0.02 * sum(lungs.shape[1:])))
     if cut:
         where = "the slice" if len(lungs) == 1 else f"{cut} of {count} slices"

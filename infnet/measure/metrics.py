@@ -116,16 +116,16 @@ def _enhanced_alignment(counts: _Counts) -> Map:
     number of pixels less one.
     """
     tp, fp, positives, size = counts
-    found = tp + fp
+    above = tp + fp  # pixels of the map at or above the threshold
     if positives in (0, size):
-        total = found if positives else size - found
+        total = above if positives else size - above
     else:
-        in_map, in_truth = found / size, positives / size
+        in_map, in_truth = above / size, positives / size
         kinds = (
             (tp, 1 - in_map, 1 - in_truth),
             (fp, 1 - in_map, -in_truth),
             (positives - tp, -in_map, 1 - in_truth),
-            (size - found - positives + tp, -in_map, -in_truth),
+            (size - above - positives + tp, -in_map, -in_truth),
         )
         total = np.sum([n * (2 * a * b / (a * a + b * b) + 1) ** 2 / 4 for n, a, b in kinds], axis=0)
     return total / max(size - 1, 1)
@@ -148,13 +148,13 @@ def _object(values: Map) -> float:
 
 
 def _regions(stretched: Map, truth: Mask) -> float:
-    """Similarity in the four parts round the centroid of the truth, weighted by their areas."""
+    """Similarity in the four quarters round the centroid of the truth, weighted by their areas."""
     rows, columns = truth.shape
     row, column = (int(c) + 1 for c in np.argwhere(truth).mean(0).round())
     total = 0.0
-    for part in (np.s_[:row, :column], np.s_[:row, column:], np.s_[row:, :column], np.s_[row:, column:]):
-        if truth[part].size:  # a centroid on the last row or column leaves parts empty
-            total += truth[part].size / (rows * columns) * _similarity(stretched[part], truth[part])
+    for quarter in (np.s_[:row, :column], np.s_[:row, column:], np.s_[row:, :column], np.s_[row:, column:]):
+        if truth[quarter].size:  # a centroid on the last row or column leaves quarters empty
+            total += truth[quarter].size / (rows * columns) * _similarity(stretched[quarter], truth[quarter])
     return total
 
 

@@ -19,8 +19,8 @@ from infnet.grey import window_grey, window_hu
 from infnet.notices import Notice, warn
 from infnet.study import CONSOLIDATION, GGO, Study
 
-CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # that the network of each role takes
-SMALLEST_BOX = 0.2  # of the slice's side: an apex is not blown up further than this
+CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # of the input, by the role of the network
+SMALLEST_BOX = 0.2  # of the slice's side: the apex of a lung is not enlarged further than this
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -53,8 +53,10 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
 
 
 def to_8_bits(volume: NDArray[Any], bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Grey (slice, row, column) of more than 8 bits in 8: `bounds` are black and white, those of `volume` where not
-    given. What has 8 bits already stays as it is."""
+    """Grey (slice, row, column) of more than 8 bits in 8; what has 8 bits already stays as it is.
+
+    bounds: the values that become black and white, the least and the greatest of `volume` where not given.
+    """
     if volume.dtype == np.uint8:
         return volume
     low, high = bounds or (float(volume.min()), float(volume.max()))
@@ -62,9 +64,12 @@ def to_8_bits(volume: NDArray[Any], bounds: tuple[float, float] | None = None) -
     return np.stack([((plane.astype(np.float32) - low) * scale).astype(np.uint8) for plane in volume])
 
 
-def squares(grey: NDArray[np.uint8], places: Sequence[tuple[int, Box]], size: int) -> NDArray[np.float32]:
-    """Boxes of slices as normalised input (N, 3, size, size); `places`: index of the slice, and the box on it."""
-    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in places]))
+def squares(grey: NDArray[np.uint8], crops: Sequence[tuple[int, Box]], size: int) -> NDArray[np.float32]:
+    """Crops of slices as normalised input (N, 3, size, size).
+
+    grey: (slice, row, column). crops: N times the index of a slice, and the box on it.
+    """
+    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in crops]))
 
 
 def lung_input(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -81,8 +86,10 @@ def normalise(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Input of the class network (N, 6, S, S): normalised slices (N, 3, S, S), then three times the infection
-    probability (N, S, S)."""
+    """Input of the class network (N, 6, S, S): the slices, then three times the maps.
+
+    slices: normalised, (N, 3, S, S). maps: infection probability (N, S, S).
+    """
     return np.concatenate([slices, np.repeat(maps[:, None], 3, axis=1)], axis=1)
 
 

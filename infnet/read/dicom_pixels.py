@@ -223,7 +223,7 @@ def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
 
 
 def _slice_to_hu(stored: NDArray[Any], slice_: Slice) -> NDArray[Any]:
-    """HU of one slice (row, column), padding and all below air set to air; its stored values where it has no rescale."""
+    """HU of one slice (row, column), padding and all below air set to air; without a rescale, its stored values."""
     header = slice_.header
     padded = None
     if header.padding is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any, ClassVar, Final
+from typing import IO, Any, ClassVar, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from infnet.read.values import all_finite, blank_padding, compact, compact_grey,
 from infnet.study import Study
 
 KIND: Final = "nifti"  # of files, as `sniff` tells it
+CHUNK = 64 << 20  # bytes of one read
 MAX_OFFSET = 64 << 20  # bytes of extensions between header and voxels
 _MM = {"meter": 1000.0, "micron": 0.001}
 _AGAIN = "save it again as one 3-D NIfTI"
@@ -178,21 +179,23 @@ def _affine(volume: NiftiVolume, notices: list[Notice]) -> NDArray[np.float64]:
 def _opened(file: File) -> IO[bytes]:
     with file.path.open("rb") as opened:
         packed = opened.read(2) == b"\x1f\x8b"
-    return gzip.open(file.path, "rb") if packed else file.path.open("rb")  # type: ignore[return-value]
+    if packed:
+        return cast(IO[bytes], gzip.open(file.path, "rb"))
+    return file.path.open("rb")
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
     """Up to `size` bytes. Raises NotUsed where a compressed file is damaged."""
-    parts, left = [], size
+    chunks, left = [], size
     try:
-        while left and (part := stream.read(min(left, 64 << 20))):
-            parts.append(part)
-            left -= len(part)
+        while left and (chunk := stream.read(min(left, CHUNK))):
+            chunks.append(chunk)
+            left -= len(chunk)
     except EOFError:
         pass  # a compressed file that is cut short: the caller sees that too little came
     except (OSError, zlib.error):
         raise NotUsed("a damaged gzip file", "export or copy it again") from None
-    return b"".join(parts)
+    return b"".join(chunks)
 
 
 def _name(label: str) -> str:

@@ -1,4 +1,4 @@
-"""From the positions of slices to one volume: their order, the affine, and what is wrong with it. Arrays in, out."""
+"""From the positions of slices to one volume: their order, the affine, and notices. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def stack(
         step = normal * (between if between and between > 0 else 1.0)
         notices.append(SINGLE_SLICE)
     else:
-        at = positions @ normal
-        uneven, distance = _evenness(np.diff(at))
+        along_normal = positions @ normal
+        uneven, distance = _evenness(np.diff(along_normal))
         notices += uneven
         volumetric = not uneven
-        step, sideways = _step(positions, at, distance, normal)
+        step, sideways = _step(positions, along_normal, distance, normal)
         tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
         if tilt > TILTED:
             text = (
@@ -99,7 +99,7 @@ def stack(
 
 
 def _evenness(steps: NDArray[np.float64]) -> tuple[list[Notice], float]:
-    """What is wrong with the distances between slices, and the one distance that stands for all, mm."""
+    """Notices about uneven distances between slices (n - 1,) mm, and the one distance to use for all, mm."""
     usual = float(np.median(steps))
     off = np.abs(steps - usual)
     wrong = off > max(EVEN * usual, ROUNDING)
@@ -122,11 +122,11 @@ def _evenness(steps: NDArray[np.float64]) -> tuple[list[Notice], float]:
 
 
 def _step(
-    positions: NDArray[np.float64], at: NDArray[np.float64], distance: float, normal: NDArray[np.float64]
+    positions: NDArray[np.float64], along_normal: NDArray[np.float64], distance: float, normal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """The vector from one slice to the next, and how far the worst slice lies beside the line of them all, mm."""
+    """The vector from one slice to the next, and the largest distance of a slice from the line through all, mm."""
     # A line through all slices: positions = first + (height above the first) * slope. Its part along the normal is 1.
-    rise, moved = at - at[0], positions - positions[0]
+    rise, moved = along_normal - along_normal[0], positions - positions[0]
     slope = rise @ moved / (rise @ rise)
     away = np.linalg.norm(moved - np.outer(rise, slope), axis=1).max()
     slope += normal * (1 - slope @ normal)

@@ -1,4 +1,4 @@
-"""Voxel values that every reader brings to the same few types. Arrays in, arrays out."""
+"""The few types to which every reader brings its voxel values. Arrays in, arrays out."""
 
 from __future__ import annotations
 
