@@ -29,7 +29,7 @@ VIRIDIS: tuple[Colour, ...] = (
     (38, 130, 142), (33, 145, 140), (31, 159, 136), (39, 173, 129), (61, 188, 116), (92, 200, 99), (129, 211, 77),
     (170, 220, 50), (213, 226, 26), (253, 231, 37),
 )  # fmt: skip
-FAINT = 0.2  # probability below which the heat map fades away
+FAINT = 0.2  # probability below which the colours of the heat map fade
 
 
 def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW) -> NDArray[np.uint8]:

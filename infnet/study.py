@@ -21,7 +21,7 @@ CLASS_NAMES = {GGO: "ground-glass opacity", CONSOLIDATION: "consolidation"}
 RIGHT, LEFT = 1, 2
 LUNG_NAMES = {RIGHT: "right lung", LEFT: "left lung"}
 LOWEST_THRESHOLD = 0.2  # infection probability below which nothing can be called a lesion
-CONSOLIDATION_THRESHOLD = 0.5  # share of consolidation from which a lesion counts as such, unless a model says else
+CONSOLIDATION_THRESHOLD = 0.5  # share of consolidation from which a lesion counts as such, unless the model has another
 SHOWN_FACTS = ("format", "modality", "transfer_syntax")  # an allow list: nothing that could name a patient
 PICTURE = "picture"  # `source["format"]` of a loose picture
 NO_GEOMETRY = warn(NO_MILLIMETRES, "There are no millimetres: sizes are in pixels and percent.")
@@ -63,7 +63,7 @@ class Study:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it came as loose pictures, whose masks are pictures too, even with mm per pixel given."""
+        """Whether it came as loose pictures, even with mm per pixel given; its masks are written as pictures, too."""
         return self.affine is None or self.source.get("format") == PICTURE
 
     @property
@@ -102,13 +102,16 @@ class Study:
         return self.affine
 
     def with_pixels(self, pixels: NDArray[Any]) -> Study:
-        """The same study with other pixels of the same shape."""
+        """The same study with other pixels of the same shape. Raises GeometryError for another shape."""
         if pixels.shape != self.pixels.shape:
             raise GeometryError(f"{self.name}: pixels {pixels.shape} do not fit {self.pixels.shape}; keep the grid")
         return replace(self, pixels=pixels)
 
     def with_spacing(self, row_mm: float, column_mm: float) -> Study:
-        """Give a loose picture its millimetres per pixel; areas become mm2, volumes stay unknown."""
+        """The same picture with its millimetres per pixel; areas become mm2, volumes stay unknown.
+
+        Raises GeometryError unless both are above 0 and finite.
+        """
         if not (row_mm > 0 and column_mm > 0 and np.isfinite(row_mm + column_mm)):
             raise GeometryError(f"{self.name}: {row_mm} x {column_mm} mm per pixel; give two numbers above 0")
         affine = axial_affine((1.0, row_mm, column_mm))
@@ -120,7 +123,7 @@ class Study:
 
 
 def check_threshold(threshold: float) -> None:
-    """Raises InfNetError for what cannot be a threshold."""
+    """Check a threshold of the infection probability. Raises InfNetError outside LOWEST_THRESHOLD to 1."""
     if not LOWEST_THRESHOLD <= threshold < 1:
         raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
 

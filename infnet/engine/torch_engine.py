@@ -32,7 +32,7 @@ def probabilities(output: Any) -> Tensor:
 
 
 def single_map(network: nn.Module) -> nn.Module:
-    """The network with its probabilities as the only output; what only the other outputs need falls away."""
+    """The network with its probabilities as the only output; layers that only other outputs need are dropped."""
     from torch import nn
 
     class SingleMap(nn.Module):
@@ -163,7 +163,7 @@ class TorchEngine:
             raise InfNetError("memory: not enough for one slice; close other programs, or use a larger machine")
 
     def _tell(self, code: str, text: str) -> None:
-        """Only the last of the halvings is of interest."""
+        """Add a notice in place of an earlier one of the same code: of several halvings the last counts."""
         self.notices = (*without(self.notices, code), warn(code, text))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
@@ -88,7 +88,7 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
     if overlays:
         (staging / "overlay").mkdir()
     pictures: Iterator[Callable[[], list[Path]]] = (partial(picture, *drawn) for drawn in drawings)
-    written = each(_call, chain(work, pictures), cores())
+    written = map_in_threads(_call, chain(work, pictures), cores())
     return [path.relative_to(staging).as_posix() for paths in written for path in paths]
 
 

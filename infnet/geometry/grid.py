@@ -1,4 +1,4 @@
-"""The upright grid of a study: what lies where, how large a pixel is, and in which box there is anything at all."""
+"""The upright grid of a study: where its voxels lie, how large they are, and which box holds a mask."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Grid:
 
 
 def check_same(study: Study, result: Segmentation) -> None:
-    """Raises GeometryError where a result is on another grid than its study."""
+    """Check that a result is on the grid of its study. Raises GeometryError where it is not."""
     if result.labels.shape != study.pixels.shape:
         raise GeometryError(
             f"{study.name}: result {result.labels.shape} and study {study.pixels.shape} differ in shape; "

@@ -75,7 +75,7 @@ def chest(
     build = Build.draw(rng)
     canvas = _canvas(slices, rows, columns, spacing)
     trees = _trees(rng, build)
-    where = lesions.spots(rng, build)
+    spots = lesions.spots(rng, build)
     textures = {
         name: Texture(rng, step, canvas.x, canvas.y)
         for name, step in (("planes", 20.0), ("bulk", 14.0), ("rough", 13.0), ("fine", 5.0), ("grain", 3.0))
@@ -84,14 +84,14 @@ def chest(
     labels = np.zeros(canvas.lungs.shape, np.uint8)
     if not healthy:
         voxel = float(np.prod(spacing)) / 1000
-        room = int(np.count_nonzero(canvas.lungs))
-        count = round(USUAL_SHARE * room) if lesion_ml is None else round(lesion_ml / voxel)
-        if not 0 <= count <= room // 2:
+        lung_voxels = int(np.count_nonzero(canvas.lungs))
+        count = round(USUAL_SHARE * lung_voxels) if lesion_ml is None else round(lesion_ml / voxel)
+        if not 0 <= count <= lung_voxels // 2:
             raise GeometryError(
-                f"phantom: {lesion_ml} ml of lesion do not fit {room * voxel:.0f} ml of lung; "
+                f"phantom: {lesion_ml} ml of lesion do not fit {lung_voxels * voxel:.0f} ml of lung; "
                 "give at most half of the lung, or a larger grid"
             )
-        _paint_lesions(canvas, where, textures, labels, count, round(consolidation * count))
+        _paint_lesions(canvas, spots, textures, labels, count, round(consolidation * count))
     _paint_vessels(canvas, trees, labels)
     pixels = _scan(canvas, rng, noise_hu)
     origin = (-spacing[2] * (columns - 1) / 2, -spacing[1] * (rows - 1) / 2, 0.0)
@@ -147,8 +147,8 @@ def _paint_chest(canvas: _Canvas, build: Build, textures: dict[str, Texture]) ->
     for start, end, radius, hu in _segments(GREAT_VESSELS + AIRWAYS):
 
         def fill(window: Window, distance: NDArray[Any], hu: float = hu) -> None:
-            part = canvas.hu[window]
-            part[(distance < (1.6 if hu < -500 else 0)) & (part < 100)] = 35 if hu < -500 else hu
+            local = canvas.hu[window]
+            local[(distance < (1.6 if hu < -500 else 0)) & (local < 100)] = 35 if hu < -500 else hu
             taken[window] |= distance < 2.5
 
         draw(canvas.z, canvas.y, canvas.x, start, end, radius, 3.0, 0.1, fill)
@@ -174,7 +174,7 @@ def _paint_chest(canvas: _Canvas, build: Build, textures: dict[str, Texture]) ->
 
 def _paint_lesions(
     canvas: _Canvas,
-    where: list[lesions.Spot],
+    spots: list[lesions.Spot],
     textures: dict[str, Texture],
     labels: NDArray[np.uint8],
     count: int,
@@ -182,20 +182,20 @@ def _paint_lesions(
 ) -> None:
     """Mark exactly `count` voxels, `dense` of them consolidation, and cloud the lung there with soft edges."""
     lung = canvas.lungs > 0
-    sick, core, speckle, web = [], [], [], []
+    disease, consolidated, speckle, web = [], [], [], []
     for k, z in enumerate(canvas.z):
         row, column = np.nonzero(lung[k])
         rough, fine, grain = (textures[n].slice(float(z))[row, column] for n in ("rough", "fine", "grain"))
-        disease, consolidated = lesions.fields(where, canvas.x[column], canvas.y[row], float(z), rough, fine)
-        sick.append(disease)
-        core.append(consolidated)
+        both, dense_only = lesions.fields(spots, canvas.x[column], canvas.y[row], float(z), rough, fine)
+        disease.append(both)
+        consolidated.append(dense_only)
         speckle.append(0.6 * fine + 0.8 * grain)
         web.append(np.exp(-((grain / 0.22) ** 2)))
-    field, inner = np.concatenate(sick), np.concatenate(core)
-    found, threshold = lesions.highest(field, count)
+    field, inner = np.concatenate(disease), np.concatenate(consolidated)
+    lesion, threshold = lesions.highest(field, count)
     solid = np.zeros(len(field), bool)
-    solid[np.flatnonzero(found)[lesions.highest(inner[found], dense)[0]]] = True
-    labels[lung] = np.where(solid, CONSOLIDATION, np.where(found, GGO, 0)).astype(np.uint8)
+    solid[np.flatnonzero(lesion)[lesions.highest(inner[lesion], dense)[0]]] = True
+    labels[lung] = np.where(solid, CONSOLIDATION, np.where(lesion, GGO, 0)).astype(np.uint8)
     if not count:
         return
     hu = canvas.hu[lung]
@@ -215,21 +215,21 @@ def _paint_vessels(canvas: _Canvas, trees: list[tuple[Tree, Tree]], labels: NDAr
     soft = max(canvas.pixel, 0.6)
 
     def vessel(window: Window, distance: NDArray[Any], bright: float) -> None:
-        part = canvas.hu[window]
-        cover = bright * np.clip(0.5 - distance / soft, 0, 1) * ((part < BLOOD) & (canvas.lungs[window] > 0))
-        part += cover * (BLOOD - part)
+        local = canvas.hu[window]
+        cover = bright * np.clip(0.5 - distance / soft, 0, 1) * ((local < BLOOD) & (canvas.lungs[window] > 0))
+        local += cover * (BLOOD - local)
 
     def bronchus(window: Window, distance: NDArray[Any]) -> None:
-        part = canvas.hu[window]
+        local = canvas.hu[window]
         within = canvas.lungs[window] > 0
-        rim = np.clip(0.5 - (distance - 0.8) / soft, 0, 1) * (within & (part < -300))
-        part += rim * (-350 - part)
-        part += np.clip(0.5 - distance / soft, 0, 1) * within * (AIR + 40 - part)
+        rim = np.clip(0.5 - (distance - 0.8) / soft, 0, 1) * (within & (local < -300))
+        local += rim * (-350 - local)
+        local += np.clip(0.5 - distance / soft, 0, 1) * within * (AIR + 40 - local)
 
     def open_airway(window: Window, distance: NDArray[Any]) -> None:
-        part = canvas.hu[window]
+        local = canvas.hu[window]
         cover = np.clip(0.5 - distance / soft, 0, 1) * (labels[window] == CONSOLIDATION)
-        part += cover * (AIR + 120 - part)
+        local += cover * (AIR + 120 - local)
 
     for artery, vein in trees:
         for tree in (artery, vein):

@@ -67,7 +67,7 @@ def spots(rng: np.random.Generator, build: Build, count: int = 9) -> list[Spot]:
 def fields(
     where: list[Spot], x: NDArray[Any], y: NDArray[Any], z: float, rough: NDArray[Any], fine: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Log strength of disease and of consolidation at points (n,) of one slice: higher is sicker."""
+    """Log strength of disease and of consolidation at points (n,) of one slice: higher is more diseased."""
     best = np.full(x.shape, -60.0, np.float32)
     core = best.copy()
     for spot in where:

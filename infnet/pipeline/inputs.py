@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.geometry.box import Box, crop, mask_box, resize
 from infnet.grey import window_grey, window_hu
 from infnet.notices import Notice, warn
@@ -39,7 +39,7 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
         def window(i: int) -> None:
             grey[i] = window_hu(volume[i])
 
-        for _ in each(window, range(len(volume)), cores()):
+        for _ in map_in_threads(window, range(len(volume)), cores()):
             pass
         return grey, ()
     greys, scales = zip(*(window_grey(plane) for plane in to_8_bits(volume)), strict=True)

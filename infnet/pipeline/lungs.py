@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.graph import route_through_array
 
-from infnet.concurrency import cores, each, portions
+from infnet.concurrency import cores, map_in_threads, portions
 from infnet.engine import Engine
 from infnet.geometry.box import extent, resize
 from infnet.pipeline.inputs import lung_input
@@ -52,7 +52,7 @@ def mark(grey: NDArray[np.uint8], engine: Engine, size: int, threshold: float = 
         maps = engine(lung_input(np.stack([resize(grey[i], (size, size)) for i in portion])))[:, 0]
         return [resize(probability, grey.shape[1:]) >= threshold for probability in maps]
 
-    for masks in each(work, portions(range(len(grey)), engine.batch), engine.parallel):
+    for masks in map_in_threads(work, portions(range(len(grey)), engine.batch), engine.parallel):
         yield from masks
 
 
@@ -85,7 +85,7 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     def fill(k: int) -> None:
         kept[box][k] = _filled(keep[labels[k]])
 
-    for _ in each(fill, range(len(labels)), cores()):
+    for _ in map_in_threads(fill, range(len(labels)), cores()):
         pass
     return kept
 
@@ -110,7 +110,7 @@ def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -
                 if np.median(hu[k][where][piece]) < AIR_HU:
                     kept[k][where] &= ~piece
 
-    for _ in each(work, range(len(mask)), cores()):
+    for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return kept
 
@@ -155,7 +155,7 @@ def split_sides(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bo
     that touch are cut where they are thinnest. In a volume all slices share one midline, otherwise each has its own.
     """
     sides = np.zeros(mask.shape, np.uint8)
-    bodies = np.array(list(each(_body, grey, cores())))
+    bodies = np.array(list(map_in_threads(_body, grey, cores())))
     columns = mask.sum(1)
     if volumetric:
         bodies[:] = np.median(bodies, axis=0)
@@ -176,6 +176,6 @@ def split_sides(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bo
             else:
                 out[piece] = RIGHT if on_right >= 0.5 else LEFT
 
-    for _ in each(work, range(len(mask)), cores()):
+    for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return sides

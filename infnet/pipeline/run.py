@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import each, portions
+from infnet.concurrency import map_in_threads, portions
 from infnet.errors import GeometryError
 from infnet.geometry.box import Box, crop, resize
 from infnet.geometry.orientation import Orientation
@@ -101,7 +101,7 @@ def segment(
 
     engine = engines.infection.engine
     done = 2 * count - len(boxes)
-    for finished in each(work, portions(list(boxes), engine.batch), engine.parallel):
+    for finished in map_in_threads(work, portions(list(boxes), engine.batch), engine.parallel):
         done += finished
         report(done)
 

@@ -110,7 +110,7 @@ def _choose(title: str, found: list[SeriesFile], key: str | None) -> SeriesFile:
 
 
 def _nothing(gathered: Gathered) -> Exception:
-    """The one line that says why there is nothing to read."""
+    """The error, in one line, that says why there is nothing to read."""
     skipped = gathered.skipped
     if not skipped:
         return refuse(gathered.title, "no files in it", "give the folder of one chest CT")

@@ -77,7 +77,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 @contextmanager
 def _opened(file: File) -> Iterator[Any]:
-    """Open a picture by its content, of the allowed formats only; Pillow's own alarms become NotUsed."""
+    """Open a picture by its content, of the allowed formats only. Raises NotUsed where Pillow refuses it."""
     from PIL import Image
 
     with python_warnings.catch_warnings():
@@ -140,7 +140,7 @@ def _load(pictures: Pictures) -> Study:
 
 
 def _check_fit(pictures: Pictures, file: File, slices: list[NDArray[Any]]) -> None:
-    """Raise NotUsed where the newest slice cannot lie on those before."""
+    """Raise NotUsed where the newest slice does not fit those before: another size or type, or too many pixels."""
     new, first = slices[-1], slices[0]
     if new.shape != first.shape:
         sizes = f"{new.shape[1]} x {new.shape[0]} pixels, but {pictures.files[0].label} has"

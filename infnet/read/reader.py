@@ -57,5 +57,5 @@ class Reader(Protocol):
         ...
 
     def find(self, gathered: Gathered) -> Sequence[SeriesFile]:
-        """Every series among the files of this kind, most slices first; files of no series are listed as skipped."""
+        """Every series among the files of this kind; what belongs to none is listed as skipped."""
         ...
