@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 from infnet.geometry.affine import axial_affine
 from infnet.notices import WINDOW_GUESSED, Notice, warn
 from infnet.read.archive import Gathered
-from infnet.read.dicom_header import PIXEL_TAGS, Slice, scan
-from infnet.read.dicom_pixels import stored_values, syntax_name, to_hu
-from infnet.read.dicom_tags import open_dataset
-from infnet.read.files import MAX_BYTES, NotUsed, in_words, names_someone, natural, refuse
+from infnet.read.dicom_children import syntax_name
+from infnet.read.dicom_groups import alike, heights_of, ordered, phases_of
+from infnet.read.dicom_header import scan
+from infnet.read.dicom_pixels import stored_values, to_hu
+from infnet.read.dicom_slice import Slice
+from infnet.read.files import MAX_BYTES, NotUsed, in_words, names_someone, refuse
 from infnet.read.reader import Format
-from infnet.read.stack import angle_from_axis, heights, same_positions, stack
+from infnet.read.stack import angle_from_axis, same_positions, stack
 from infnet.read.values import compact_grey, looks_like_hu
 from infnet.study import Study
 
@@ -69,38 +70,12 @@ def find(gathered: Gathered) -> list[DicomSeries]:
             gathered.skip(file.label, why)
     series: list[DicomSeries] = []
     for uid, slices in by_uid.items():
-        axial = [group for group in _alike(slices) if _is_axial(group, gathered)]
-        phases = [phase for group in axial for phase in _phases(_ordered(group))]
+        axial = [group for group in alike(slices) if _is_axial(group, gathered)]
+        phases = [phase for group in axial for phase in phases_of(ordered(group))]
         for number, (slices_of_phase, phase) in enumerate(phases, 1):
             key = uid if len(phases) == 1 else f"{uid}#{number}"
             series.append(DicomSeries(key, tuple(slices_of_phase), phase))
     return sorted(series, key=lambda s: -s.count)
-
-
-def _alike(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Slices that fit one grid: the same size, direction and pixel spacing, and all with a position or all without."""
-    groups: list[list[Slice]] = []
-    for slice_ in slices:
-        for group in groups:
-            if _fits(slice_, group[0]):
-                group.append(slice_)
-                break
-        else:
-            groups.append([slice_])
-    return groups
-
-
-def _fits(slice_: Slice, other: Slice) -> bool:
-    def close(a: Any, b: Any, tolerance: float) -> bool:
-        return (a is None) == (b is None) and (a is None or bool(np.allclose(a, b, rtol=0, atol=tolerance)))
-
-    same_size = (slice_.header.rows, slice_.header.columns) == (other.header.rows, other.header.columns)
-    return (
-        same_size
-        and slice_.has_position == other.has_position
-        and close(slice_.orientation, other.orientation, 1e-3)
-        and close(slice_.spacing, other.spacing, 1e-3)
-    )
 
 
 def _is_axial(group: list[Slice], gathered: Gathered) -> bool:
@@ -112,50 +87,6 @@ def _is_axial(group: list[Slice], gathered: Gathered) -> bool:
     for label in dict.fromkeys(s.header.file.label for s in group):
         gathered.skip(label, why)
     return False
-
-
-def _ordered(group: list[Slice]) -> list[Slice]:
-    by_instance = sorted(group, key=lambda s: (s.instance, natural(s.header.file.label)))
-    if not group[0].has_position:
-        return by_instance
-    at = _heights(by_instance)
-    return [by_instance[i] for i in np.argsort(at, kind="stable")]
-
-
-def _heights(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    orientation = slices[0].orientation
-    assert orientation is not None
-    return heights(np.array([s.position for s in slices]), orientation)
-
-
-def _phases(slices: list[Slice]) -> list[tuple[list[Slice], str]]:
-    """Split what one series UID mixes (phases, kernels), wherever a tag explains why slices share a position."""
-    if not slices[0].has_position:
-        return [(slices, "")]
-    positions = same_positions(_heights(slices))
-    most = max(map(len, positions))
-    shared = [indices for indices in positions if len(indices) > 1]
-    if most == 1 or all(_copies([slices[i] for i in indices]) for indices in shared[:3]):
-        return [(slices, "")]
-    for name in slices[0].phase:
-        phases: dict[str, list[Slice]] = {}
-        for slice_ in slices:
-            phases.setdefault(slice_.phase[name], []).append(slice_)
-        if len(phases) == most and all(max(map(len, same_positions(_heights(p)))) == 1 for p in phases.values()):
-            return [(phase, f"{name} {value}") for value, phase in phases.items()]
-    return [(slices, "")]
-
-
-def _copies(slices: list[Slice]) -> bool:
-    """True where the files hold the same pixels, byte for byte. Frames of one file are never taken as copies."""
-    if any(s.header.frames > 1 for s in slices):
-        return False
-    try:
-        opened = [open_dataset(s.header.file, [*PIXEL_TAGS, "PixelData"], pixels=True)[0] for s in slices]
-    except NotUsed:
-        return False
-    data = [d.PixelData if "PixelData" in d else None for d in opened]
-    return all(pixels == data[0] for pixels in data)
 
 
 def _load(series: DicomSeries) -> Study:
@@ -222,7 +153,7 @@ def _one_per_position(
     """Keep one slice at each position. False where a different slice was left out."""
     if not slices[0].has_position:
         return pixels, slices, True
-    positions = same_positions(_heights(slices))
+    positions = same_positions(heights_of(slices))
     if len(positions) == len(slices):
         return pixels, slices, True
     copies = sum(int((pixels[i] == pixels[first]).all()) for first, *others in positions for i in others)

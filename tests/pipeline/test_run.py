@@ -135,7 +135,7 @@ def test_threshold_must_be_a_probability():
         fake_engines().with_threshold(1.5)
 
 
-def test_a_lung_that_is_missing_is_said_and_the_other_keeps_its_side():
+def test_a_missing_lung_gives_a_notice_and_the_other_keeps_its_side():
     study, _ = chest()
     dense = study.pixels.copy()
     dense[:, :, 64:108] = 40  # the patient's left lung is solid
@@ -144,7 +144,7 @@ def test_a_lung_that_is_missing_is_said_and_the_other_keeps_its_side():
     assert texts(result)[-1].startswith("The left lung holds only 0 %")
 
 
-def test_a_soft_tissue_window_is_said():
+def test_a_soft_tissue_window_gives_a_notice():
     from infnet.grey import window_hu
 
     study, _ = chest()
