@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Table, side_by_side
 from infnet import weights
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.engine import Choice, Engine, open_engine
 from infnet.engine.openvino_engine import HINTS, best_precision, library
 from infnet.errors import InfNetError
@@ -39,7 +39,7 @@ def feed(engine: Engine, batch: NDArray[np.float32]) -> None:
     """All slices through an engine in the way the pipeline does it."""
     size = engine.batch
     parts = [batch[start : start + size] for start in range(0, len(batch), size)]
-    for _ in each(engine, parts, engine.parallel):
+    for _ in map_in_threads(engine, parts, engine.parallel):
         pass
 
 

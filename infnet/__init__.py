@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from infnet.pipeline import load_engines, segment
 
 __all__ = [
-    "InfNetError", "Notice", "Segmentation", "Study", "__version__", "load_engines", "measure", "read", "segment", "weights",
+    "InfNetError",
+    "Notice",
+    "Segmentation",
+    "Study",
+    "__version__",
+    "load_engines",
+    "measure",
+    "read",
+    "segment",
+    "weights",
 ]
 
 

@@ -22,25 +22,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
-    one = commands.add_parser("segment", help="segment a study: DICOM file, folder or zip, NIfTI, or pictures")
-    one.add_argument("paths", nargs="+", metavar="PATH")
-    one.add_argument("--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json")
-    one.add_argument("--series", help="which series, where there are several")
-    _add_model(one)
-    one.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
-    one.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
-    one.add_argument("--profile", action="store_true", help="print wall time and peak memory")
-    one.set_defaults(run=segment_command)
+    study = commands.add_parser("segment", help="segment a study: DICOM file, folder or zip, NIfTI, or pictures")
+    study.add_argument("paths", nargs="+", metavar="PATH")
+    study.add_argument(
+        "--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json"
+    )
+    study.add_argument("--series", help="which series, where there are several")
+    _add_model(study)
+    study.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
+    study.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
+    study.add_argument("--profile", action="store_true", help="print wall time and peak memory")
+    study.set_defaults(run=segment_command)
 
-    many = commands.add_parser("batch", help="a cohort: every study in a folder, one table; goes on after a stop")
-    many.add_argument("folder", type=Path, metavar="IN", help="holds a folder, zip or file for each study")
-    many.add_argument("out", type=Path, metavar="OUT", help="folder for cohort.csv and cohort.parquet")
-    _add_model(many)
-    many.add_argument("--files", action="store_true", help="write masks, pictures and numbers of each study, too")
-    many.add_argument("--workers", type=int, default=1, help="studies at the same time; each needs about 1 GB")
-    many.add_argument("--retry", action="store_true", help="do the studies again whose row is an error")
-    many.add_argument("--ray", metavar="ADDRESS", help="let a Ray cluster do the work (`pip install 'ray[data]'`)")
-    many.set_defaults(run=batch_command)
+    cohort = commands.add_parser("batch", help="a cohort: every study in a folder, one table; goes on after a stop")
+    cohort.add_argument("folder", type=Path, metavar="IN", help="holds a folder, zip or file for each study")
+    cohort.add_argument("out", type=Path, metavar="OUT", help="folder for cohort.csv and cohort.parquet")
+    _add_model(cohort)
+    cohort.add_argument("--files", action="store_true", help="write masks, pictures and numbers of each study, too")
+    cohort.add_argument("--workers", type=int, default=1, help="studies at the same time; each needs about 1 GB")
+    cohort.add_argument("--retry", action="store_true", help="do the studies again whose row is an error")
+    cohort.add_argument("--ray", metavar="ADDRESS", help="let a Ray cluster do the work (`pip install 'ray[data]'`)")
+    cohort.set_defaults(run=batch_command)
 
     info = commands.add_parser("info", help="versions, devices and the models that are shipped")
     info.set_defaults(run=info_command)
@@ -52,14 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        left = "what was finished is kept" if options.run is batch_command else "nothing was written"
-        print(f"stopped; {left}", file=sys.stderr)
+        outcome = "what was finished is kept" if options.run is batch_command else "nothing was written"
+        print(f"stopped; {outcome}", file=sys.stderr)
         return 130
     return 0
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
-    """What finds infection, and how it is run; what is not given is chosen by what this machine has."""
+    """Options for the infection model and how it is run; what is not given is chosen by what this machine has."""
     command.add_argument("--model", help="infection model of the registry (see `info`)")
     command.add_argument("--threshold", type=float, help="infection probability from which a pixel counts as lesion")
     command.add_argument("--engine", help="openvino or torch; openvino on a processor where it is installed")
@@ -125,9 +127,14 @@ def batch_command(options: argparse.Namespace) -> None:
                 print(f"failed: {row['error']}", file=sys.stderr)
 
         rows = run(
-            options.folder, options.out, settings, options.workers,
-            retry=options.retry, ray=options.ray, report=report,
-        )  # fmt: skip
+            options.folder,
+            options.out,
+            settings,
+            options.workers,
+            retry=options.retry,
+            ray=options.ray,
+            report=report,
+        )
     failed = sum(bool(row["error"]) for row in rows)
     print(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
 

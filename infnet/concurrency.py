@@ -10,7 +10,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
-AHEAD = 8  # items taken for each thread before the caller has taken the results: enough to keep all busy
+AHEAD = 8  # items a thread that are taken before the caller asks for their results: enough to keep all threads busy
 
 
 def cores() -> int:
@@ -18,11 +18,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def each(work: Callable[[Item], Done], items: Iterable[Item], at_once: int) -> Iterator[Done]:
-    """`work(item)` of every item, in their order, up to `at_once` at a time.
+def map_in_threads(work: Callable[[Item], Done], items: Iterable[Item], at_once: int) -> Iterator[Done]:
+    """`work(item)` of every item, in their order, up to `at_once` at a time, each in a thread.
 
-    Items are taken as they are needed, so a long row of them never lies in memory. What has not begun is dropped when
-    the caller stops listening or a piece of work fails.
+    Items are taken as they are needed, so never all of them are in memory. What has not begun is dropped when the
+    caller stops iterating or a call fails, whose exception is raised.
     """
     if at_once <= 1:
         yield from map(work, items)

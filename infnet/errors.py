@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InfNetError(Exception):
-    """Base of every error that the user, not a programmer, can mend."""
+    """Base of every error that the user can correct without touching the code."""
 
 
 class ReadError(InfNetError):
@@ -12,7 +14,7 @@ class ReadError(InfNetError):
 
 
 class GeometryError(InfNetError):
-    """Millimetres were asked of an image that has none, or a shape does not fit."""
+    """Millimetres are needed of an image that has none, or a shape does not fit."""
 
 
 class WeightsError(InfNetError):
@@ -20,8 +22,8 @@ class WeightsError(InfNetError):
 
 
 class SeveralSeriesError(ReadError):
-    """More than one series was found; `series` lists them, best first, so that the caller can choose one by its key."""
+    """There are several series; `series` lists them, most slices first, and the caller chooses one by its key."""
 
-    def __init__(self, message: str, series: tuple = ()) -> None:
+    def __init__(self, message: str, series: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.series = series

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STAGING = ".infnet-"  # how the name of a file or folder begins that is not finished yet
+STAGING = ".infnet-"  # the names of unfinished files and folders begin with this
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the path of a file beside `path` to write to; it takes the place of `path`, safe on the disk, when the block
-    ends well, and is removed when it does not. Raises OSError where the folder cannot be written.
+    """Yield the path of a file beside `path` to write to.
+
+    When the block ends well it replaces `path`, flushed to the disk; after an exception it is removed. Raises OSError
+    where the folder cannot be written.
     """
     beside = path.with_name(f"{STAGING}{path.name}.part")
     try:
@@ -31,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a private empty folder inside `folder` to fill; it is gone when the block ends, whatever is left in it."""
+    """Yield a private empty folder inside `folder` to fill; it is removed at the end with whatever is left in it."""
     made = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
     try:
         yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,17 @@ AIR, SOFT_TISSUE = -1000.0, 40.0  # HU of the two anchors by which grey of unkno
 NARROW_WINDOW = 166  # soft tissue brighter than this grey: the picture is in a lung window already
 
 
-def window_hu(hu: NDArray, window: tuple[float, float] = WINDOW) -> NDArray[np.uint8]:
+def window_hu(hu: NDArray[Any], window: tuple[float, float] = WINDOW) -> NDArray[np.uint8]:
     """HU of any shape -> grey 0..255: `window[0]` and below is black, `window[1]` and above white."""
     low, high = window
-    grey = (hu.astype(np.float32) - low) * np.float32(255 / (high - low))
-    return np.clip(grey + 0.5, 0, 255).astype(np.uint8)
+    grey: NDArray[np.float32] = (hu.astype(np.float32) - low) * np.float32(255 / (high - low))
+    rounded: NDArray[np.float32] = np.clip(grey + 0.5, 0, 255)
+    return rounded.astype(np.uint8)
+
+
+def otsu(image: NDArray[Any]) -> float:
+    """The value that parts dark from bright best (Otsu, 1979), in an image of any shape."""
+    return float(threshold_otsu(image))  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def estimate_grey_scale(grey: NDArray[np.uint8]) -> GreyScale:
     if grey.min() == grey.max():
         return GreyScale(0.0, 255.0)
     counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
-    split = int(threshold_otsu(grey)) + 1
+    split = int(otsu(grey)) + 1
     smooth = gaussian_filter1d(counts, 2)
     return GreyScale(float(np.percentile(grey, 1)), float(split + np.argmax(smooth[split:])))
 

@@ -16,10 +16,10 @@ MEMORY_BATCH, MEMORY_DEVICE = "memory-batch", "memory-device"
 
 @dataclass(frozen=True)
 class Notice:
-    """One remark.
+    """A remark on a study or a result.
 
-    code: what it is about, in words and hyphens; it stays when the sentence is worded anew. level: "stop" where a result
-    would be wrong, else "warn". text: a sentence or two for people.
+    code: what it is about, in words and hyphens; it stays the same when the sentence is rewritten. level: "stop" where
+    a result would be wrong, else "warn". text: a sentence or two for people.
     """
 
     code: str
@@ -43,5 +43,5 @@ def has(notices: Iterable[Notice], code: str) -> bool:
 
 
 def without(notices: Iterable[Notice], code: str) -> tuple[Notice, ...]:
-    """The notices but those of this code."""
+    """The notices except those of this code."""
     return tuple(notice for notice in notices if notice.code != code)

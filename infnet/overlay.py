@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from infnet.errors import GeometryError
-from infnet.geometry.box import resize
+from infnet.geometry.box import resize, resize_nearest
 from infnet.grey import window_hu
-from infnet.study import CONSOLIDATION, GGO, PICTURE, Segmentation, Study
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 
 Axis = Literal["axial", "coronal", "sagittal"]
 Colour = tuple[int, int, int]
@@ -30,7 +29,7 @@ VIRIDIS: tuple[Colour, ...] = (
     (38, 130, 142), (33, 145, 140), (31, 159, 136), (39, 173, 129), (61, 188, 116), (92, 200, 99), (129, 211, 77),
     (170, 220, 50), (213, 226, 26), (253, 231, 37),
 )  # fmt: skip
-FAINT = 0.2  # probability below which the heat map fades away
+FAINT = 0.2  # probability below which the colours of the heat map fade
 
 
 def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW) -> NDArray[np.uint8]:
@@ -45,7 +44,7 @@ def display(study: Study, index: int, window: tuple[float, float] = LUNG_WINDOW)
     return _grey(study, volume[index], window)
 
 
-def _grey(study: Study, image: NDArray, window: tuple[float, float]) -> NDArray[np.uint8]:
+def _grey(study: Study, image: NDArray[Any], window: tuple[float, float]) -> NDArray[np.uint8]:
     if study.is_hu:
         return window_hu(image, window)
     if image.dtype == np.uint8:
@@ -53,27 +52,27 @@ def _grey(study: Study, image: NDArray, window: tuple[float, float]) -> NDArray[
     return window_hu(image, _grey_range(study.pixels))
 
 
-def _grey_range(pixels: NDArray) -> tuple[float, float]:
+def _grey_range(pixels: NDArray[Any]) -> tuple[float, float]:
     low, high = float(np.nanmin(pixels)), float(np.nanmax(pixels))
     return (low, high) if high > low else (low, low + 1)
 
 
-def cut(study: Study, volume: NDArray, axis: Axis, index: int) -> NDArray:
+def cut(study: Study, volume: NDArray[Any], axis: Axis, index: int) -> NDArray[Any]:
     """One plane of a volume on the study's grid, as a view, each voxel one pixel.
 
     axial: upright slice `index`. coronal: upright row `index`, head on top, patient's right on the left. sagittal:
     upright column `index`, head on top, front on the left. Raises GeometryError for an index out of range, and where
     the slices do not lie one above the other.
     """
-    if axis != "axial" and (study.affine is None or study.source.get("format") == PICTURE):
+    if axis != "axial" and (study.is_picture):
         raise GeometryError(f"{study.name}: loose pictures have no {axis} view; give the DICOM series or a NIfTI")
-    turned = study.orientation.apply(volume)
-    place = ("axial", "coronal", "sagittal").index(axis)
-    count = turned.shape[place]
+    upright = study.orientation.apply(volume)
+    number = ("axial", "coronal", "sagittal").index(axis)
+    count = upright.shape[number]
     if not 0 <= index < count:
         raise GeometryError(f"{study.name}: {axis} plane {index} of {count}; give 0 to {count - 1}")
-    found = turned[(slice(None),) * place + (index,)]
-    return found if axis == "axial" else found[::-1]
+    image = upright[(slice(None),) * number + (index,)]
+    return image if axis == "axial" else image[::-1]
 
 
 def plane(
@@ -98,7 +97,7 @@ def plane(
     grey = resize(grey, shape)
     if result is None:
         return np.repeat(grey[:, :, None], 3, axis=2)
-    labels, sides = (_nearest(cut(study, v, axis, index), shape) for v in (result.labels, result.lungs))
+    labels, sides = (resize_nearest(cut(study, v, axis, index), shape) for v in (result.labels, result.lungs))
     return overlay(grey, labels, opacity=opacity, outline=outline, lungs=sides if lungs else None, classes=classes)
 
 
@@ -110,13 +109,6 @@ def _square_shape(study: Study, axis: Axis, shape: tuple[int, ...]) -> tuple[int
     down, across = {"axial": (back, left), "coronal": (head, left), "sagittal": (head, back)}[axis]
     finest = min(down, across)
     return max(round(shape[0] * down / finest), 1), max(round(shape[1] * across / finest), 1)
-
-
-def _nearest(mask: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    if mask.shape == shape:
-        return np.ascontiguousarray(mask)
-    picture = Image.fromarray(np.ascontiguousarray(mask))
-    return np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.NEAREST))
 
 
 def overlay(
@@ -152,8 +144,8 @@ def overlay(
 def difference(grey: NDArray[np.uint8], marks: NDArray[np.uint8], *, opacity: float = 0.55) -> NDArray[np.uint8]:
     """Draw where two masks agree and differ on a slice's grey (row, column) -> RGB uint8; colours: DIFFERENCE_COLOURS.
 
-    marks: 1 in both, 2 in the first only, 3 in the second only (`infnet.check.difference`). Raises GeometryError where
-    shapes differ.
+    marks: 1 in both, 2 in the first only, 3 in the second only, as `measure.check.difference` gives them. Raises
+    GeometryError where shapes differ.
     """
     return overlay(grey, marks, opacity=opacity, classes=tuple(DIFFERENCE_COLOURS), colours=DIFFERENCE_COLOURS)
 
@@ -169,17 +161,19 @@ def heat(grey: NDArray[np.uint8], probability: NDArray[np.float32], *, opacity: 
     colour = heat_scale()[np.rint(level * np.float32(255)).astype(np.uint8)].astype(np.float32)
     strength = (float(np.clip(opacity, 0, 1)) * np.minimum(level / np.float32(FAINT), 1))[:, :, None]
     under = grey[:, :, None].astype(np.float32)
-    return np.rint(under + strength * (colour - under)).astype(np.uint8)
+    mixed: NDArray[np.float32] = under + strength * (colour - under)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def heat_scale() -> NDArray[np.uint8]:
     """The colours of probabilities 0, 1/255 ... 1 as RGB uint8 (256, 3), for a legend."""
     steps = np.linspace(0, 255, len(VIRIDIS)).round()
     anchors = np.array(VIRIDIS, np.float64)
-    return np.rint(np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)).astype(np.uint8)
+    scale: NDArray[np.float64] = np.stack([np.interp(np.arange(256), steps, c) for c in anchors.T], axis=1)
+    return np.rint(scale).astype(np.uint8)
 
 
-def _check_shape(grey: NDArray, mask: NDArray | None, name: str) -> None:
+def _check_shape(grey: NDArray[Any], mask: NDArray[Any] | None, name: str) -> None:
     if mask is not None and mask.shape != grey.shape:
         raise GeometryError(f"overlay: {name} {mask.shape} on a slice {grey.shape}; use masks of the same slice")
 

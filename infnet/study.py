@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ CLASS_NAMES = {GGO: "ground-glass opacity", CONSOLIDATION: "consolidation"}
 RIGHT, LEFT = 1, 2
 LUNG_NAMES = {RIGHT: "right lung", LEFT: "left lung"}
 LOWEST_THRESHOLD = 0.2  # infection probability below which nothing can be called a lesion
+CONSOLIDATION_THRESHOLD = 0.5  # share of consolidation from which a lesion counts as such, unless the model has another
+SHOWN_FACTS = ("format", "modality", "transfer_syntax")  # an allow list: nothing that could name a patient
 PICTURE = "picture"  # `source["format"]` of a loose picture
 NO_GEOMETRY = warn(NO_MILLIMETRES, "There are no millimetres: sizes are in pixels and percent.")
 
@@ -60,8 +63,13 @@ class Study:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it came as loose pictures, whose masks are pictures too, even with mm per pixel given."""
+        """Whether it came as loose pictures, even with mm per pixel given; its masks are written as pictures, too."""
         return self.affine is None or self.source.get("format") == PICTURE
+
+    @property
+    def shown_source(self) -> dict[str, Any]:
+        """The facts of `source` that may be shown and written: none that could name a patient."""
+        return {fact: self.source[fact] for fact in SHOWN_FACTS if fact in self.source}
 
     @cached_property
     def orientation(self) -> Orientation:
@@ -94,13 +102,16 @@ class Study:
         return self.affine
 
     def with_pixels(self, pixels: NDArray[Any]) -> Study:
-        """The same study with other pixels of the same shape."""
+        """The same study with other pixels of the same shape. Raises GeometryError for another shape."""
         if pixels.shape != self.pixels.shape:
             raise GeometryError(f"{self.name}: pixels {pixels.shape} do not fit {self.pixels.shape}; keep the grid")
         return replace(self, pixels=pixels)
 
     def with_spacing(self, row_mm: float, column_mm: float) -> Study:
-        """Give a loose picture its millimetres per pixel; areas become mm2, volumes stay unknown."""
+        """The same picture with its millimetres per pixel; areas become mm2, volumes stay unknown.
+
+        Raises GeometryError unless both are above 0 and finite.
+        """
         if not (row_mm > 0 and column_mm > 0 and np.isfinite(row_mm + column_mm)):
             raise GeometryError(f"{self.name}: {row_mm} x {column_mm} mm per pixel; give two numbers above 0")
         affine = axial_affine((1.0, row_mm, column_mm))
@@ -112,23 +123,30 @@ class Study:
 
 
 def check_threshold(threshold: float) -> None:
-    """Raises InfNetError for what cannot be a threshold."""
+    """Check a threshold of the infection probability. Raises InfNetError outside LOWEST_THRESHOLD to 1."""
     if not LOWEST_THRESHOLD <= threshold < 1:
         raise InfNetError(f"threshold {threshold}: must lie between {LOWEST_THRESHOLD} and 1; give such a number")
 
 
 def label(
-    probability: NDArray[np.float32], consolidation: NDArray[np.uint8], threshold: float
+    probability: NDArray[np.float32],
+    consolidation: NDArray[np.uint8],
+    threshold: float,
+    consolidation_threshold: float = CONSOLIDATION_THRESHOLD,
 ) -> NDArray[np.uint8]:
-    """0 below the threshold; above it 2 where at least half (128 of 255) is consolidation, else 1."""
-    labels = (consolidation >= 128).view(np.uint8) + np.uint8(GGO)
+    """Codes of voxels by two thresholds, uint8 of the shape of both arrays.
+
+    probability: of infection, 0 to 1; below `threshold` the code is 0. consolidation: its share of the infection, 0 to
+    255; from `consolidation_threshold` (0 to 1) on the code is 2, else 1.
+    """
+    labels = (consolidation >= math.ceil(255 * consolidation_threshold)).view(np.uint8) + np.uint8(GGO)
     labels[probability < threshold] = BACKGROUND
     return labels
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What was found, on the grid of the study.
+    """The lesions and lungs of a study, on its grid.
 
     labels: uint8 (slice, row, column), 0 background, 1 GGO, 2 consolidation.
     probability: float32, infection probability.
@@ -136,6 +154,7 @@ class Segmentation:
     consolidation: uint8, share of consolidation among infection, 0 to 255, wherever `probability` reaches
         LOWEST_THRESHOLD (0 elsewhere); None where it was not kept. With `probability` it is all that other thresholds
         need.
+    consolidation_threshold: share (0 to 1) from which a lesion voxel counts as consolidation.
     provenance: models, weights hashes, thresholds, versions.
     """
 
@@ -145,6 +164,7 @@ class Segmentation:
     notices: tuple[Notice, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     consolidation: NDArray[np.uint8] | None = None
+    consolidation_threshold: float = CONSOLIDATION_THRESHOLD
 
     def __post_init__(self) -> None:
         shapes = {a.shape for a in (self.labels, self.probability, self.lungs, self.consolidation) if a is not None}

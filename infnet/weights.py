@@ -22,15 +22,28 @@ if TYPE_CHECKING:
 # backbone stages; the paper and this package count features f3..f5.
 _REFERENCE_PREFIXES = {
     "resnet": "backbone",
-    "rfb2_1": "rfb3", "rfb3_1": "rfb4", "rfb4_1": "rfb5",
+    "rfb2_1": "rfb3",
+    "rfb3_1": "rfb4",
+    "rfb4_1": "rfb5",
     "ParDec": "partial_decoder",
-    "ra4_conv1": "ra5.reduce", "ra4_conv2": "ra5.refine.0", "ra4_conv3": "ra5.refine.1", "ra4_conv4": "ra5.refine.2",
+    "ra4_conv1": "ra5.reduce",
+    "ra4_conv2": "ra5.refine.0",
+    "ra4_conv3": "ra5.refine.1",
+    "ra4_conv4": "ra5.refine.2",
     "ra4_conv5": "ra5.head",
-    "ra3_conv1": "ra4.reduce", "ra3_conv2": "ra4.refine.0", "ra3_conv3": "ra4.refine.1", "ra3_conv4": "ra4.head",
-    "ra2_conv1": "ra3.reduce", "ra2_conv2": "ra3.refine.0", "ra2_conv3": "ra3.refine.1", "ra2_conv4": "ra3.head",
-    "edge_conv1": "edge_attention.conv1", "edge_conv2": "edge_attention.conv2",
-    "edge_conv3": "edge_attention.conv3", "edge_conv4": "edge_attention.conv4",
-}  # fmt: skip
+    "ra3_conv1": "ra4.reduce",
+    "ra3_conv2": "ra4.refine.0",
+    "ra3_conv3": "ra4.refine.1",
+    "ra3_conv4": "ra4.head",
+    "ra2_conv1": "ra3.reduce",
+    "ra2_conv2": "ra3.refine.0",
+    "ra2_conv3": "ra3.refine.1",
+    "ra2_conv4": "ra3.head",
+    "edge_conv1": "edge_attention.conv1",
+    "edge_conv2": "edge_attention.conv2",
+    "edge_conv3": "edge_attention.conv3",
+    "edge_conv4": "edge_attention.conv4",
+}
 
 
 @dataclass(frozen=True)

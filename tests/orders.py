@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations, product
 
 import numpy as np
 
@@ -11,7 +12,21 @@ from infnet.study import Segmentation, Study
 ORDERS = [((0, 1, 2), (0, 0, 0)), ((0, 1, 2), (1, 1, 0)), ((2, 1, 0), (0, 0, 1)), ((1, 2, 0), (1, 0, 1))]
 
 
-def stored(study: Study, result: Segmentation, axes: tuple, flips: tuple) -> tuple[Study, Segmentation]:
+def signed_permutations() -> list[np.ndarray]:
+    """Affines of all 48 ways to lay a grid's axes along the patient's."""
+    affines = []
+    for axes, signs in product(permutations(range(3)), product((1, -1), repeat=3)):
+        affine = np.eye(4)
+        affine[:3, :3] = 0
+        for axis, (world, sign) in enumerate(zip(axes, signs, strict=True)):
+            affine[world, axis] = sign * (2.0 + axis)
+        affines.append(affine)
+    return affines
+
+
+def stored(
+    study: Study, result: Segmentation, axes: tuple[int, int, int], flips: tuple[int, int, int]
+) -> tuple[Study, Segmentation]:
     """Study and result with axis `axes[n]` as their axis n, then flipped where `flips[n]`; the geometry follows."""
     assert study.affine is not None
 

@@ -45,13 +45,13 @@ def engines(monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Three studies, one of them bad: a NIfTI, text, and a DICOM series."""
-    place = tmp_path / "in"
-    place.mkdir()
+    inputs = tmp_path / "in"
+    inputs.mkdir()
     study, _ = chest()
-    write_nifti(place / "case2.nii.gz", study.pixels, study.affine)
-    (place / "case10.txt").write_text("this is text")
-    write_dicom(study, place / "case1")
-    return place
+    write_nifti(inputs / "case2.nii.gz", study.pixels, study.affine)
+    (inputs / "case10.txt").write_text("this is text")
+    write_dicom(study, inputs / "case1")
+    return inputs
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -212,7 +212,7 @@ def test_a_folder_that_is_no_cohort_is_one_line(folder, tmp_path):
     ("settings", "said"),
     [(Settings(threshold=2), "threshold 2"), (Settings(engine="x"), "engine x"), (Settings(model="x"), "no such")],
 )
-def test_bad_settings_are_said_before_anything_is_written(folder, tmp_path, settings, said):
+def test_bad_settings_are_refused_before_anything_is_written(folder, tmp_path, settings, said):
     with pytest.raises(InfNetError, match=said):
         run(folder, tmp_path / "out", settings)
     assert not (tmp_path / "out").exists()
@@ -220,16 +220,33 @@ def test_bad_settings_are_said_before_anything_is_written(folder, tmp_path, sett
 
 def test_a_summary_becomes_one_flat_row():
     facts = {
-        "study": "series 4", "shape": [3, 4, 5], "spacing_mm": None, "warnings": ["One.", "Two."],
+        "study": "series 4",
+        "shape": [3, 4, 5],
+        "spacing_mm": None,
+        "warnings": ["One.", "Two."],
         "lesion_volume_ml": 1.5,
-        "by_class": {"ggo": {"mean_hu": -500.0}}, "by_lung": {"right": {"ggo": {"lesion_pixels": 2}}},
+        "by_class": {"ggo": {"mean_hu": -500.0}},
+        "by_lung": {"right": {"ggo": {"lesion_pixels": 2}}},
         "provenance": {"models": {"infection": {"name": "m", "sha256": "s", "engine": "e"}}, "threshold": 0.5},
-    }  # fmt: skip
+    }
     assert flat(facts) == {
-        "series": "series 4", "slices": 3, "rows": 4, "columns": 5, "slice_mm": None, "row_mm": None, "column_mm": None,
-        "lesion_volume_ml": 1.5, "ggo_mean_hu": -500.0, "right_ggo_lesion_pixels": 2, "warnings": "One. Two.",
-        "model": "m", "weights_sha256": "s", "engine": "e", "threshold": 0.5, "infnet": None,
-    }  # fmt: skip
+        "series": "series 4",
+        "slices": 3,
+        "rows": 4,
+        "columns": 5,
+        "slice_mm": None,
+        "row_mm": None,
+        "column_mm": None,
+        "lesion_volume_ml": 1.5,
+        "ggo_mean_hu": -500.0,
+        "right_ggo_lesion_pixels": 2,
+        "warnings": "One. Two.",
+        "model": "m",
+        "weights_sha256": "s",
+        "engine": "e",
+        "threshold": 0.5,
+        "infnet": None,
+    }
 
 
 def test_a_row_written_again_replaces_the_first(tmp_path):

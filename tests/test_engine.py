@@ -81,6 +81,24 @@ def test_one_channel_goes_through_a_sigmoid():
     assert (found == 0.5).all()
 
 
+def test_threads_count_within_a_call_and_the_process_keeps_its_own():
+    seen = []
+
+    class Counting(Scale):
+        def forward(self, x):
+            seen.append(torch.get_num_threads())
+            return super().forward(x)
+
+    own = torch.get_num_threads()
+    batch = np.zeros((1, 1, 4, 4), np.float32)
+    limited = TorchEngine(Counting(), "cpu", threads=own + 1)
+    assert torch.get_num_threads() == own
+    limited(batch)
+    TorchEngine(Counting(), "cpu")(batch)
+    assert seen == [own + 1, own]
+    assert torch.get_num_threads() == own
+
+
 def test_several_channels_go_through_a_softmax():
     found = TorchEngine(Constant([0.0, 0.0, float(np.log(2))]), "cpu")(np.zeros((1, 6, 4, 4), np.float32))
     assert np.allclose(found[0, :, 0, 0], [0.25, 0.25, 0.5])

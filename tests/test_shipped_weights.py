@@ -109,8 +109,12 @@ def test_a_hospital_series_from_the_command_line(tmp_path):
     source = REAL / "dicom" / "covid-p001"
     run = subprocess.run(
         [sys.executable, "-m", "infnet", "segment", str(source), "--out", str(tmp_path / "out"), "--profile"],
-        cwd=ROOT, capture_output=True, text=True, timeout=600, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
     seconds = float(run.stdout.split(" s a slice")[0].rsplit("(", 1)[1])
     gib = float(run.stdout.split("peak memory ")[1].split(" GiB")[0])
     assert seconds < 2.5

@@ -8,7 +8,7 @@ import pytest
 from infnet.errors import GeometryError
 from infnet.geometry.affine import axial_affine
 from infnet.notices import warn
-from infnet.study import Segmentation, Study
+from infnet.study import CONSOLIDATION, GGO, Segmentation, Study, label
 
 PIXELS = np.zeros((2, 3, 4), np.int16)
 FIRST, SECOND = warn("first", "First."), warn("second", "Second.")
@@ -94,3 +94,16 @@ def test_warnings_are_added_to_a_copy():
 def test_a_segmentation_has_one_grid():
     with pytest.raises(GeometryError, match="one grid"):
         Segmentation(PIXELS.astype(np.uint8), np.zeros((2, 3, 5), np.float32), PIXELS.astype(np.uint8))
+
+
+def test_labels_by_the_threshold_of_infection_and_that_of_consolidation():
+    probability = np.array([0.49, 0.5, 0.9, 0.9], np.float32)
+    share = np.array([255, 127, 128, 191], np.uint8)
+    assert label(probability, share, 0.5).tolist() == [0, GGO, CONSOLIDATION, CONSOLIDATION]
+    assert label(probability, share, 0.5, 0.75).tolist() == [0, GGO, GGO, GGO]  # 191 of 255 is just below 75 %
+    assert label(probability, share, 0.4, 0.7).tolist() == [CONSOLIDATION, GGO, GGO, CONSOLIDATION]
+
+
+def test_only_facts_of_the_allow_list_are_shown():
+    source = {"description": "Miller chest", "transfer_syntax": "raw", "format": "DICOM"}
+    assert Study(PIXELS, None, source=source).shown_source == {"format": "DICOM", "transfer_syntax": "raw"}

@@ -1,4 +1,4 @@
-"""Many studies, one table: a row for each, whatever becomes of it; a run that was killed goes on where it stopped.
+"""Many studies, one table: a row for each, even for one that fails; a run that was killed goes on where it stopped.
 
 `rows.jsonl` in the output folder is the truth: a first line with the settings, then a line for each finished study,
 on disk before the next one counts. The tables are written from it. Nothing in a row depends on when, where or in how
@@ -29,18 +29,18 @@ Report = Callable[[Row, int, int], None]
 
 
 def studies(folder: Path) -> list[Path]:
-    """The studies in a folder: each folder, zip or file in it is one, in natural order; hidden ones are left out.
+    """The studies in a folder, 2 before 10: each folder, zip or file in it is one; hidden ones are left out.
 
     Raises InfNetError where there is none, or where the folder is a study itself.
     """
     if not folder.is_dir():
         raise InfNetError(f"{folder}: no such folder; give a folder that holds a folder, zip or file for each study")
-    found = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: (natural(p.name), p.name))
-    if any(_is_dicom(path) for path in found):
+    paths = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: (natural(p.name), p.name))
+    if any(_is_dicom(path) for path in paths):
         raise InfNetError(f"{folder}: holds DICOM files itself; give each study a folder of its own, or use `segment`")
-    if not found:
+    if not paths:
         raise InfNetError(f"{folder}: is empty; give a folder that holds a folder, zip or file for each study")
-    return found
+    return paths
 
 
 def _is_dicom(path: Path) -> bool:
@@ -92,7 +92,7 @@ def run(
 
 
 def _settings(folder: Path, settings: Settings) -> dict[str, Any]:
-    """What must be the same for rows of one table. Raises InfNetError for what is unknown or cannot be had."""
+    """What must be the same for all rows of a table. Raises InfNetError for what is unknown or missing here."""
     choice = choose(settings.engine, settings.device, settings.precision)
     infection = weights.find(settings.model or weights.default("infection"))
     models = (infection, *(weights.find(weights.default(role)) for role in ("lungs", "classes")))

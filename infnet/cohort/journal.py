@@ -1,4 +1,4 @@
-"""The output folder of a cohort: held by one run, its finished rows, and the tables written from them."""
+"""The output folder of a cohort: locked by one run, its finished rows, and the tables written from them."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ JOURNAL, LOCK = "rows.jsonl", ".lock"
 
 
 class Journal:
-    """The finished rows, by study. A line that a kill cut short is taken away when the journal is opened again."""
+    """The finished rows, by study. An incomplete last line, left by a kill, is removed when the journal is opened."""
 
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         """Raises InfNetError where it was begun with other settings, which are named."""
         self._lock = threading.Lock()
         self.rows: dict[str, Row] = {}
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        good = [line for line in lines if line.endswith(b"\n")]
-        if good:
-            begun = json.loads(good[0])
+        complete = [line for line in lines if line.endswith(b"\n")]
+        if complete:
+            begun = json.loads(complete[0])
             other = sorted(key for key in {*begun, *settings} if begun.get(key) != settings.get(key))
             if other:
                 raise InfNetError(
                     f"{path.parent}: holds results of other settings ({', '.join(other)}); "
                     "choose another folder, or give the same settings"
                 )
-            self.rows = {row["study"]: row for row in map(json.loads, good[1:])}
+            self.rows = {row["study"]: row for row in map(json.loads, complete[1:])}
         self._file = path.open("r+b" if path.exists() else "wb")
-        self._file.truncate(sum(map(len, good)))
+        self._file.truncate(sum(map(len, complete)))
         self._file.seek(0, os.SEEK_END)
-        if not good:
+        if not complete:
             self._append(settings)
 
     def add(self, row: Row) -> None:
@@ -61,7 +61,7 @@ class Journal:
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Make the output folder and hold it: two runs must not write to one. What a killed run left half-done goes."""
+    """Make the output folder and lock it against a second run; remove what a killed run left unfinished."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / LOCK).open("w")

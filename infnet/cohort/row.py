@@ -11,11 +11,12 @@ from typing import Any
 import infnet
 from infnet.errors import InfNetError, SeveralSeriesError
 from infnet.export import write_all
-from infnet.export.table import summary
+from infnet.export.table import leaves, summary
 from infnet.measure.statistics import measure
 from infnet.notices import warn
 
 STUDIES = "studies"  # folder of what is written for each study
+LISTS = {"shape": ("slices", "rows", "columns"), "spacing_mm": ("slice_mm", "row_mm", "column_mm")}
 Row = dict[str, Any]
 
 
@@ -35,7 +36,7 @@ class Settings:
 
 
 def examine(path: Path, out: Path, settings: Settings, threads: int | None = None) -> Row:
-    """Segment one study and give its row; what goes wrong is its `error`, and nothing is raised.
+    """Segment one study and return its row; what goes wrong is the row's `error`, and nothing is raised.
 
     Of several series the one with the most slices is taken, and the row says so.
     """
@@ -49,7 +50,9 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
             if not several.series:
                 raise
             study = infnet.read(path, series=several.series[0].key)
-            study = study.with_notices(warn("several-series", f"The largest of {len(several.series)} series was taken."))
+            study = study.with_notices(
+                warn("several-series", f"The largest of {len(several.series)} series was taken.")
+            )
         result = infnet.segment(study, engines)
         statistics = measure(study, result)
         if settings.files:
@@ -69,23 +72,14 @@ def flat(facts: Mapping[str, Any]) -> Row:
     facts = dict(facts)
     provenance = facts.pop("provenance", {})
     row: Row = {"series": facts.pop("study", None)}
-    for key, parts in (("shape", ("slices", "rows", "columns")), ("spacing_mm", ("slice_mm", "row_mm", "column_mm"))):
-        values = facts.pop(key, None) or (None,) * 3
-        row.update(zip(parts, values, strict=True))
+    for key, columns in LISTS.items():
+        row.update(zip(columns, facts.pop(key, None) or (None,) * 3, strict=True))
     warnings = facts.pop("warnings", ())
-    for part in ("by_class", "by_lung"):
-        facts.update(facts.pop(part, {}))
-    _flatten("", facts, row)
+    for group in ("by_class", "by_lung"):  # ggo_..., right_..., without the name of the group
+        facts.update(facts.pop(group, {}))
+    row.update(("_".join(path), value) for path, value in leaves(facts))
     row["warnings"] = " ".join(warnings)
     infection = provenance.get("models", {}).get("infection", {})
     row.update(model=infection.get("name"), weights_sha256=infection.get("sha256"), engine=infection.get("engine"))
     row.update(threshold=provenance.get("threshold"), infnet=provenance.get("infnet"))
     return row
-
-
-def _flatten(prefix: str, facts: Mapping[str, Any], row: Row) -> None:
-    for key, value in facts.items():
-        if isinstance(value, Mapping):
-            _flatten(f"{prefix}{key}_", value, row)
-        elif not isinstance(value, list | tuple):
-            row[f"{prefix}{key}"] = value

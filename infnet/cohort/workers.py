@@ -1,4 +1,4 @@
-"""Who does the work: processes of this machine, or a Ray cluster; each row is kept as soon as it is there."""
+"""The work on a cohort by processes of this machine or a Ray cluster; each row is kept as soon as it is done."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from infnet.cohort.row import Row, Settings, examine
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError
 
 CRASHED = "the process that worked on it died, perhaps for want of memory; try it alone with `segment`"
@@ -23,7 +24,7 @@ CRASHED = "the process that worked on it died, perhaps for want of memory; try i
 def by_processes(
     todo: Sequence[Path], out: Path, settings: Settings, workers: int, keep: Callable[[Row], None]
 ) -> Iterator[Row]:
-    """The rows of `todo` by processes of this machine, each kept as soon as it is there."""
+    """The rows of `todo` by processes of this machine, each kept as soon as it is done."""
     workers = max(1, min(workers, len(todo)))
     threads = None if workers == 1 else max(1, cores() // workers)
     idle: SimpleQueue[Executor] = SimpleQueue()
@@ -44,19 +45,19 @@ def by_processes(
         return row
 
     try:
-        yield from each(work, todo, workers)
+        yield from map_in_threads(work, todo, workers)
     finally:
         for _ in range(workers):
             idle.get().shutdown(cancel_futures=True)
 
 
 def _process() -> Executor:
-    """One process of its own, so that what one study does to it harms no other."""
+    """A process of its own, so that a study that crashes it harms no other."""
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_follow_parent)
 
 
 def _follow_parent() -> None:
-    """End with the program that started this process, however that ended; Ctrl-C is its business, too."""
+    """End this process when the program that started it ends, in whatever way; Ctrl-C is left to that program."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
 
@@ -85,13 +86,14 @@ def by_ray(
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         items = ray.data.from_items([{"path": str(path.resolve())} for path in todo], override_num_blocks=len(todo))
-        place = out.resolve()
+        folder = out.resolve()
         # A task stays on one node: no larger than the smallest.
-        smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in ray.nodes() if node["Alive"])
-        threads = max(1, min(smallest, int(ray.cluster_resources().get("CPU", 1)) // workers))
+        cluster: Any = ray  # these two have no types
+        smallest = min(int(node["Resources"].get("CPU", 0)) or 1 for node in cluster.nodes() if node["Alive"])
+        threads = max(1, min(smallest, int(cluster.cluster_resources().get("CPU", 1)) // workers))
 
         def work(item: Row) -> Row:
-            return {"row": json.dumps(examine(Path(item["path"]), place, settings, threads))}
+            return {"row": json.dumps(examine(Path(item["path"]), folder, settings, threads))}
 
         for done in items.map(work, concurrency=workers, num_cpus=threads).iter_rows():
             row = json.loads(done["row"])

@@ -1,4 +1,4 @@
-"""Run a network: float arrays in, probability arrays out. Callers never ask which library does it.
+"""Run a network: float arrays in, probability arrays out. Callers need not know which library does it.
 
 OpenVINO is the default on a CPU, torch on a GPU and wherever OpenVINO is not installed or cannot be loaded.
 """
@@ -41,17 +41,17 @@ class Engine(Protocol):
 
     @property
     def batch(self) -> int:
-        """How many slices it takes best in one call."""
+        """Slices that are best given to one call."""
         ...
 
     @property
     def parallel(self) -> int:
-        """How many calls it takes best at the same time, from different threads."""
+        """Calls that are best made at the same time, from different threads."""
         ...
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What it had to do differently so far."""
+        """What it has had to change so far, such as its batch where memory ran out."""
         ...
 
     def __call__(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,7 +96,7 @@ def choose(
 
 
 def _device() -> str:
-    """The best device here, without the seconds that torch takes to say there is none but the processor."""
+    """The best device here; torch takes seconds to import, so it is asked only where there may be a GPU."""
     if sys.platform == "linux" and not any(Path(file).exists() for file in GPU_FILES):
         return "cpu"
     import torch
@@ -105,7 +105,7 @@ def _device() -> str:
 
 
 def open_engine(build: Callable[[], nn.Module], key: str, shape: tuple[int, int, int], choice: Choice) -> Engine:
-    """Make the engine of a network. `build` is called only where no built form of it is kept under `key`.
+    """The engine of a network. `build` is called only where its converted form is not in the cache under `key`.
 
     key: changes whenever the network or its weights do. shape: (C, H, W) of its usual input.
     Raises InfNetError where the device cannot be used.

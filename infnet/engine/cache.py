@@ -1,4 +1,4 @@
-"""What takes seconds to build is kept in the user's cache folder, and believed only while its sums are right."""
+"""What takes seconds to build is kept in the user's cache folder, and used only while its checksums are right."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from infnet.files import sha256
+from infnet.files import sha256, staging
 
 SUMS = "sums.json"  # written last: what lacks it was never finished
 
@@ -39,19 +38,15 @@ def find(name: str) -> Path | None:
 
 def keep(name: str, write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder, then put it in place under `name` in one step; where that fails, keep nothing."""
-    place = folder() / name
-    staging: Path | None = None
+    kept = folder() / name
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
-        write(staging)
-        sums = {file.name: sha256(file) for file in sorted(staging.iterdir())}
-        (staging / SUMS).write_text(json.dumps(sums))
-        if place.exists():  # damaged, or just finished by somebody else
-            shutil.rmtree(place)
-        staging.rename(place)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with staging(kept.parent) as filled:
+            write(filled)
+            sums = {file.name: sha256(file) for file in sorted(filled.iterdir())}
+            (filled / SUMS).write_text(json.dumps(sums))
+            if kept.exists():  # damaged, or just finished by somebody else
+                shutil.rmtree(kept)
+            filled.rename(kept)
     except (OSError, RuntimeError):  # closed, full or no folder at all; OpenVINO words its own as RuntimeError
         pass
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)

@@ -52,7 +52,7 @@ def _core() -> Any:
 
 
 def _loaded() -> tuple[Any, Any]:
-    """The package and its one Core, after one thread has been through what must not be entered by two at first.
+    """The package and its one Core, made by one thread alone: what follows must not be entered by two at first.
 
     OpenVINO builds its table of NumPy types when the data of the first tensor is asked for. It lets go of Python's lock
     on the way (pybind11's `call_once`); a second thread that asks at that moment takes the lock and waits for the
@@ -107,18 +107,18 @@ class OpenVINOEngine:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._model = _model(build, f"openvino-{ov.__version__.split('-')[0]}-{key[:32]}", shape)
         self._lock = threading.Lock()
-        self._compiled: dict[tuple[int, ...], tuple[Any, SimpleQueue]] = {}
+        self._compiled: dict[tuple[int, ...], tuple[Any, SimpleQueue[Any]]] = {}
         self.parallel = self._pool(shape)[1].qsize()
         self.name = f"openvino {ov.__version__.split('-')[0]} cpu {self.precision}"
 
-    def _pool(self, shape: tuple[int, ...]) -> tuple[Any, SimpleQueue]:
+    def _pool(self, shape: tuple[int, ...]) -> tuple[Any, SimpleQueue[Any]]:
         """The model compiled for one slice of `shape`, and its free requests."""
         with self._lock:
             if shape not in self._compiled:
                 model = self._model.clone()
                 model.reshape([1, *shape])
                 compiled = _core().compile_model(model, "CPU", self._settings)
-                free: SimpleQueue = SimpleQueue()
+                free: SimpleQueue[Any] = SimpleQueue()
                 for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")):
                     free.put(compiled.create_infer_request())
                 self._compiled[shape] = compiled, free
@@ -128,7 +128,7 @@ class OpenVINOEngine:
         _, free = self._pool(batch.shape[1:])
         request = free.get()
         try:
-            maps = [np.array(request.infer([np.ascontiguousarray(one[None])])[0]) for one in batch]
+            maps = [np.array(request.infer([np.ascontiguousarray(image[None])])[0]) for image in batch]
         finally:
             free.put(request)
         return maps[0] if len(maps) == 1 else np.concatenate(maps)
@@ -136,15 +136,15 @@ class OpenVINOEngine:
 
 def _model(build: Callable[[], nn.Module], name: str, shape: tuple[int, int, int]) -> Any:
     """The OpenVINO model of a network: from the cache, or built and put there."""
-    if place := kept.find(name):
+    if folder := kept.find(name):
         try:
-            return _core().read_model(place / MODEL)
+            return _core().read_model(folder / MODEL)
         except RuntimeError:  # written by something else under our name
             pass
     model = _convert(build(), shape)
 
-    def write(folder: Path) -> None:
-        library().save_model(model, folder / MODEL, compress_to_fp16=False)
+    def write(target: Path) -> None:
+        library().save_model(model, target / MODEL, compress_to_fp16=False)
 
     kept.keep(name, write)
     return model

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 CPU_BATCH = 4
 GPU_BATCH = 32  # about 0.5 T operations of Inf-Net at 256 x 256: enough to fill a large GPU
 SHARE_OF_FREE = 0.6  # of the free memory that a batch may take; the rest is for whoever else uses the GPU
+_threads_lock = threading.Lock()
 
 
 def probabilities(output: Any) -> Tensor:
@@ -29,7 +32,7 @@ def probabilities(output: Any) -> Tensor:
 
 
 def single_map(network: nn.Module) -> nn.Module:
-    """The network with its probabilities as the only output; what only the other outputs need falls away."""
+    """The network with its probabilities as the only output; layers that only other outputs need are dropped."""
     from torch import nn
 
     class SingleMap(nn.Module):
@@ -46,7 +49,8 @@ def single_map(network: nn.Module) -> nn.Module:
 class TorchEngine:
     """A torch network on CPU, CUDA or MPS; sigmoid for one output channel, softmax for several.
 
-    precision: fp32 or bf16; None takes bf16 on a GPU that computes in it. `batch` follows the free memory of a
+    precision: fp32 or bf16; None takes bf16 on a GPU that computes in it. threads: processor threads of a call on the
+    CPU, torch's own number where None; between calls the process keeps its own. `batch` follows the free memory of a
     GPU; where it runs out the batch is halved, then the processor takes over, and `notices` say so.
     Raises InfNetError where the device or the precision cannot be used.
     """
@@ -65,8 +69,7 @@ class TorchEngine:
         except (RuntimeError, AssertionError) as error:
             usable = ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
             raise InfNetError(f"device {device}: not usable here; use one of {', '.join(usable)}") from error
-        if threads and self._device.type == "cpu":
-            torch.set_num_threads(threads)
+        self._threads = threads
         self.notices: tuple[Notice, ...] = ()
         self.batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
         # A GPU works through one call while other threads prepare the next; torch's own threads fill a processor.
@@ -85,43 +88,43 @@ class TorchEngine:
         start = 0
         with self._lock:
             while start < len(batch):
-                part = batch[start : start + self.batch]
+                slices = batch[start : start + self.batch]
                 if not self._measured:
-                    part = part[:1]
-                found = self._run(part)
-                if found is None:
-                    self._make_room(len(part))
+                    slices = slices[:1]
+                maps = self._run(slices)
+                if maps is None:
+                    self._make_room(len(slices))
                 else:
-                    done.append(found)
-                    start += len(part)
+                    done.append(maps)
+                    start += len(slices)
         return done[0] if len(done) == 1 else np.concatenate(done)
 
-    def _run(self, part: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """One batch; None where memory ran out, after everything that held it was let go."""
+    def _run(self, slices: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Probabilities of a few slices; None where memory ran out, after everything that held it was let go."""
         import torch
 
         try:
             if self._measured:
-                return self._forward(part)
+                return self._forward(slices)
             torch.cuda.reset_peak_memory_stats(self._device)
             before = torch.cuda.memory_allocated(self._device)
-            found = self._forward(part)
+            maps = self._forward(slices)
             self._fit(torch.cuda.max_memory_allocated(self._device) - before)
-            return found
+            return maps
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
         return None
 
-    def _forward(self, part: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _forward(self, slices: NDArray[np.float32]) -> NDArray[np.float32]:
         import torch
 
-        x = torch.from_numpy(part)
+        x = torch.from_numpy(slices)
         if self._device.type == "cuda":
             x = x.pin_memory()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         x = x.to(self._device, non_blocking=True).to(dtype, memory_format=torch.channels_last)
-        with torch.inference_mode():
+        with _limited(self._threads if self._device.type == "cpu" else None), torch.inference_mode():
             return probabilities(self._network(x)).cpu().contiguous().numpy()
 
     def _fit(self, bytes_of_one: int) -> None:
@@ -146,9 +149,13 @@ class TorchEngine:
             torch.mps.empty_cache()
         if count > 1:
             self.batch = count // 2
-            self._tell(MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}.")
+            self._tell(
+                MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}."
+            )
         elif self._device.type != "cpu":
-            self._tell(MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over.")
+            self._tell(
+                MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over."
+            )
             self._device, self.precision = torch.device("cpu"), "fp32"
             self._network = self._network.to(self._device, torch.float32)
             self.batch, self.parallel, self._measured = CPU_BATCH, 1, True
@@ -156,8 +163,28 @@ class TorchEngine:
             raise InfNetError("memory: not enough for one slice; close other programs, or use a larger machine")
 
     def _tell(self, code: str, text: str) -> None:
-        """Only the last of the halvings is of interest."""
+        """Add a notice in place of an earlier one of the same code: of several halvings the last counts."""
         self.notices = (*without(self.notices, code), warn(code, text))
+
+
+@contextmanager
+def _limited(threads: int | None) -> Iterator[None]:
+    """Let torch use so many processor threads within the block; None leaves it alone.
+
+    The number belongs to the process: one block at a time may change it, and it is put back at the end.
+    """
+    import torch
+
+    if threads is None:
+        yield
+        return
+    with _threads_lock:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def batch_for(free: int, bytes_of_one: int) -> int:

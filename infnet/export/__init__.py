@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
@@ -67,7 +68,7 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
     """Write every file under `staging`; their names in it."""
     affine = None if study.is_picture else study.affine
 
-    def volume(name: str, values: NDArray) -> list[Path]:
+    def volume(name: str, values: NDArray[Any]) -> list[Path]:
         if affine is None:
             return write_stack(staging, name, probability_levels(values) if name == "probability" else values)
         return [write_nifti(staging / f"{name}.nii.gz", values, affine)]
@@ -87,7 +88,7 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
     if overlays:
         (staging / "overlay").mkdir()
     pictures: Iterator[Callable[[], list[Path]]] = (partial(picture, *drawn) for drawn in drawings)
-    written = each(_call, chain(work, pictures), cores())
+    written = map_in_threads(_call, chain(work, pictures), cores())
     return [path.relative_to(staging).as_posix() for paths in written for path in paths]
 
 
@@ -115,8 +116,8 @@ def _move(staging: Path, folder: Path, names: list[str]) -> None:
     """Move finished files into an existing folder, and remove what an earlier run left under our names."""
     stale: list[Path] = []
     if (folder / SUMMARY).exists():
-        found = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
-        earlier = {path.relative_to(folder).as_posix(): path for path in found}
+        files = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
+        earlier = {path.relative_to(folder).as_posix(): path for path in files}
         stale = [path for name, path in earlier.items() if OURS.fullmatch(name) and name not in names]
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
-from infnet.export.table import plain, summary
+from infnet.export.table import leaves, plain, summary
 from infnet.measure.lesions import Lesion
 from infnet.measure.statistics import Statistics
 from infnet.study import Segmentation, Study
@@ -36,7 +36,9 @@ def write_excel(
     book = Workbook()
     sheet = book.active
     sheet.title = "study"
-    _fill(sheet, [{"name": name, "value": value} for name, value in _flat(summary(study, result, statistics))])
+    _fill(
+        sheet, [{"name": ".".join(path), "value": value} for path, value in leaves(summary(study, result, statistics))]
+    )
     _fill(book.create_sheet("slices"), statistics.rows())
     _fill(book.create_sheet("lesions"), [_row(lesion) for lesion in lesions])
     book.save(Path(path))
@@ -66,19 +68,10 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
-def _flat(values: Any, name: str = "") -> list[tuple[str, Any]]:
-    """Nested numbers as (dotted name, value); lists of texts line by line."""
-    if isinstance(values, Mapping):
-        return [pair for key, value in values.items() for pair in _flat(value, f"{name}.{key}".lstrip("."))]
-    if isinstance(values, list | tuple):
-        return [pair for place, value in enumerate(values) for pair in _flat(value, f"{name}.{place}")]
-    return [(name, values)]
-
-
 def _row(lesion: Lesion) -> dict[str, Any]:
     """A lesion on one line, its positions taken apart."""
     row = asdict(lesion)
     for key, axes in (("centre", ("slice", "row", "column")), ("position_mm", ("left", "back", "head"))):
-        place = row.pop(key) or (None, None, None)
-        row |= {f"{key}_{axis}": value for axis, value in zip(axes, place, strict=True)}
+        values = row.pop(key) or (None, None, None)
+        row |= {f"{key}_{axis}": value for axis, value in zip(axes, values, strict=True)}
     return row

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from infnet.study import Segmentation
 
 CITATION = (
@@ -28,9 +31,11 @@ def methods(result: Segmentation) -> str:
     )
     said += [f"{task.format(model=_model(models[role]))}." for role, task in tasks if role in models]
     if "threshold" in facts:
+        least = result.consolidation_threshold
+        share = "half" if least == 0.5 else f"{100 * least:g} %"
         said.append(
             f"A pixel counted as lesion from an infection probability of {facts['threshold']:g}, and as consolidation "
-            "where that made up at least half of it."
+            f"where that made up at least {share} of it."
         )
     for key, unit in (("smallest_mm2", "mm2"), ("smallest_pixels", "pixels")):
         if facts.get(key):
@@ -42,7 +47,7 @@ def methods(result: Segmentation) -> str:
     return " ".join(said) + f"\n\n{CITATION}"
 
 
-def _model(facts: dict) -> str:
+def _model(facts: Mapping[str, Any]) -> str:
     details = [f"SHA-256 {facts['sha256'][:HASH]}"] if "sha256" in facts else []
     if "input_size" in facts:
         details.append(f"input {facts['input_size']} x {facts['input_size']} pixels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ SCANNER = 1  # NIfTI's code for coordinates of the scanner
 SHEAR_TOLERANCE = 1e-4
 
 
-def write_nifti(path: str | Path, volume: NDArray, affine: NDArray[np.float64]) -> Path:
+def write_nifti(path: str | Path, volume: NDArray[Any], affine: NDArray[np.float64]) -> Path:
     """Write `volume` (slice, row, column) with its affine (index -> LPS mm) as .nii or .nii.gz in RAS, mm.
 
     sform and qform both hold the affine; a sheared affine (tilted gantry) goes into the sform alone, since a qform
@@ -22,7 +23,8 @@ def write_nifti(path: str | Path, volume: NDArray, affine: NDArray[np.float64]) 
     import nibabel
 
     ras = to_ras(affine)
-    image = nibabel.Nifti1Image(volume.transpose(2, 1, 0), ras)  # a view: nibabel writes it slice by slice
+    make: Any = nibabel.Nifti1Image  # the library has no types
+    image = make(volume.transpose(2, 1, 0), ras)  # a view: nibabel writes it slice by slice
     image.header.set_xyzt_units("mm")
     image.set_sform(ras, SCANNER)
     axes = ras[:3, :3] / np.linalg.norm(ras[:3, :3], axis=0)

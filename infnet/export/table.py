@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from infnet.notices import unique
 from infnet.study import Segmentation, Study
 
 DECIMALS = 4  # in the CSV; the summary keeps every digit
-SOURCE_FACTS = ("format", "modality", "transfer_syntax")  # an allow list: nothing that could name a patient
 
 
 def write_csv(path: str | Path, statistics: Statistics) -> Path:
@@ -33,18 +32,19 @@ def write_csv(path: str | Path, statistics: Statistics) -> Path:
 def summary(study: Study, result: Segmentation, statistics: Statistics) -> dict[str, Any]:
     """All numbers, and what they rest on: study, grid, warnings, provenance. JSON-ready, never a patient's name."""
     notices = unique(study.notices, result.notices)
-    return plain({
+    facts = {
         **statistics.summary(),
         "study": study.name,
         "shape": study.pixels.shape,
         "spacing_mm": study.spacing if study.affine is not None else None,
         "is_hu": study.is_hu,
         "volumetric": study.volumetric,
-        "source": {key: study.source[key] for key in SOURCE_FACTS if key in study.source},
+        "source": study.shown_source,
         "warnings": [notice.text for notice in notices],
         "provenance": result.provenance,
         "note": "Not for clinical use.",
-    })
+    }
+    return {name: plain(value) for name, value in facts.items()}
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
@@ -52,6 +52,18 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
     text = json.dumps(plain(values), indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8", newline="\n")
     return Path(path)
+
+
+def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Walk nested mappings and lists: (names from the outside in, value); the items of a list are named 0, 1, 2 ..."""
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            yield from leaves(value, (*path, str(name)))
+    elif isinstance(values, list | tuple):
+        for index, value in enumerate(values):
+            yield from leaves(value, (*path, str(index)))
+    else:
+        yield path, values
 
 
 def plain(value: Any) -> Any:

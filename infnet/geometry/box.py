@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,39 +27,58 @@ class Box:
     def slices(self) -> tuple[slice, slice]:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def widened(self, rows: int, columns: int, shape: tuple[int, ...]) -> Box:
+        """The box with `rows` more above and below and `columns` more on either side, cut to a slice of `shape`."""
+        return Box(
+            max(self.top - rows, 0),
+            max(self.left - columns, 0),
+            min(self.bottom + rows, shape[0]),
+            min(self.right + columns, shape[1]),
+        )
 
-def mask_box(lungs: NDArray, margin: float = 0.04, smallest: int = 0) -> Box | None:
+
+def extent(mask: NDArray[Any]) -> tuple[slice, ...] | None:
+    """The smallest box that holds all of a mask, a slice for each of its axes; None where the mask is empty."""
+    box = []
+    for axis in range(mask.ndim):
+        indices = np.flatnonzero(mask.any(tuple(other for other in range(mask.ndim) if other != axis)))
+        if not len(indices):
+            return None
+        box.append(slice(int(indices[0]), int(indices[-1]) + 1))
+    return tuple(box)
+
+
+def mask_box(lungs: NDArray[Any], margin: float = 0.04, smallest: int = 0) -> Box | None:
     """The box round the lungs of one slice (row, column), widened by `margin` of its sides; None without lung.
 
-    `smallest`: sides in pixels below which the box is widened, so that an apex is not blown up to a whole chest.
+    `smallest`: sides in pixels below which the box is widened, so that an apex is not enlarged to a whole chest.
     """
-    rows, columns = np.flatnonzero(lungs.any(1)), np.flatnonzero(lungs.any(0))
-    if not len(rows):
+    box = extent(lungs)
+    if box is None:
         return None
 
-    def widen(first: int, last: int, limit: int) -> tuple[int, int]:
-        side = last + 1 - first
-        extra = max(int(np.ceil(margin * side)), (min(smallest, limit) - side + 1) // 2, 0)
-        return max(first - extra, 0), min(last + 1 + extra, limit)
+    def extra(side: int, limit: int) -> int:
+        return max(int(np.ceil(margin * side)), (min(smallest, limit) - side + 1) // 2, 0)
 
-    top, bottom = widen(int(rows[0]), int(rows[-1]), lungs.shape[0])
-    left, right = widen(int(columns[0]), int(columns[-1]), lungs.shape[1])
-    return Box(top, left, bottom, right)
+    rows, columns = box
+    tight = Box(rows.start, columns.start, rows.stop, columns.stop)
+    height, width = tight.shape
+    return tight.widened(extra(height, lungs.shape[0]), extra(width, lungs.shape[1]), lungs.shape)
 
 
-def crop(image: NDArray, box: Box) -> NDArray:
+def crop(image: NDArray[Any], box: Box) -> NDArray[Any]:
     """Cut `box` out of the last two axes."""
     return image[(..., *box.slices)]
 
 
-def paste(part: NDArray, box: Box, shape: tuple[int, int]) -> NDArray:
-    """The undo of `crop`: put `part` back on a slice of `shape` rows and columns, zero outside the box."""
-    whole = np.zeros((*part.shape[:-2], *shape), part.dtype)
-    whole[(..., *box.slices)] = part
-    return whole
+def paste(cropped: NDArray[Any], box: Box, shape: tuple[int, int]) -> NDArray[Any]:
+    """The undo of `crop`: put it back on a slice of `shape` rows and columns, zero outside the box."""
+    image = np.zeros((*cropped.shape[:-2], *shape), cropped.dtype)
+    image[(..., *box.slices)] = cropped
+    return image
 
 
-def resize(image: NDArray, shape: tuple[int, int]) -> NDArray:
+def resize(image: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     """Resize one slice (row, column), uint8 or float32, to `shape` bilinearly; antialiased when it shrinks."""
     if image.shape == shape:
         return image

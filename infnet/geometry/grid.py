@@ -1,16 +1,16 @@
-"""The upright grid of a study: what lies where, how large a pixel is, and in which box there is anything at all."""
+"""The upright grid of a study: where its voxels lie, how large they are, and which box holds a mask."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet.errors import GeometryError
-from infnet.geometry.box import Box, mask_box
+from infnet.geometry.box import mask_box
 from infnet.geometry.orientation import Orientation
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class Grid:
         affine, area = None, None
         if study.affine is not None:
             affine = study.affine.copy()
-            for place, (axis, flip) in enumerate(zip(orientation.axes, orientation.flips, strict=True)):
+            for upright, (axis, flip) in enumerate(zip(orientation.axes, orientation.flips, strict=True)):
                 step = study.affine[:, axis]
-                affine[:, place] = -step if flip else step
+                affine[:, upright] = -step if flip else step
                 if flip:
-                    affine[:, 3] += step * (shape[place] - 1)
+                    affine[:, 3] += step * (shape[upright] - 1)
             area = float(np.linalg.norm(np.cross(affine[:3, 1], affine[:3, 2])))
         stacked = shape[0] > 1 and not study.is_picture
         volume = study.voxel_volume_ml if study.volumetric else None
@@ -65,40 +65,37 @@ class Grid:
         x, y, z = (float(v) for v in (self.affine @ [*index, 1.0])[:3])
         return x, y, z
 
-    def along(self, place: int, index: int) -> int:
-        """An upright index along the upright axis `place` (0 slice, 1 row, 2 column) as the index along the source axis
-        that it came from; and the way back, which is the same."""
-        return self.shape[place] - 1 - index if self.orientation.flips[place] else index
+    def along(self, axis: int, index: int) -> int:
+        """The index along the source axis of an index along the upright `axis` (0 slice, 1 row, 2 column).
+
+        It is its own undo: given the source index, it returns the upright one.
+        """
+        return self.shape[axis] - 1 - index if self.orientation.flips[axis] else index
 
     def source_index(self, index: tuple[int, int, int]) -> tuple[int, int, int]:
         """Index on the study's own grid of an upright index."""
         source = [0, 0, 0]
-        for place, axis in enumerate(self.orientation.axes):
-            source[axis] = self.along(place, index[place])
+        for upright, axis in enumerate(self.orientation.axes):
+            source[axis] = self.along(upright, index[upright])
         return source[0], source[1], source[2]
 
     def source_slice(self, index: int) -> int | None:
-        """Slice of the study's own grid, as in its table, that upright slice `index` shows; None where upright slices
-        cut across it."""
+        """The slice of the study's own grid, as in its table, that upright slice `index` shows.
+
+        None where upright slices cut across the stored ones.
+        """
         return self.along(0, index) if self.orientation.axes[0] == 0 else None
 
-    def boxes(self, mask: NDArray, margin: int = 0) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    def boxes(self, mask: NDArray[Any], margin: int = 0) -> Iterator[tuple[int, tuple[slice, slice]]]:
         """Slices of an upright mask that hold anything: (index, the rows and columns around it)."""
         for index, plane in enumerate(mask):
             box = mask_box(plane, margin=0)
             if box is not None:
-                yield index, _wider(box, margin, plane.shape).slices
-
-
-def _wider(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
-    return Box(
-        max(box.top - margin, 0), max(box.left - margin, 0),
-        min(box.bottom + margin, shape[0]), min(box.right + margin, shape[1]),
-    )  # fmt: skip
+                yield index, box.widened(margin, margin, plane.shape).slices
 
 
 def check_same(study: Study, result: Segmentation) -> None:
-    """Raises GeometryError where a result is on another grid than its study."""
+    """Check that a result is on the grid of its study. Raises GeometryError where it is not."""
     if result.labels.shape != study.pixels.shape:
         raise GeometryError(
             f"{study.name}: result {result.labels.shape} and study {study.pixels.shape} differ in shape; "

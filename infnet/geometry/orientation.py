@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ class Orientation:
 
     @classmethod
     def of(cls, affine: NDArray[np.float64] | None) -> Orientation:
-        """The turn for an affine (index -> LPS mm), by the nearest axes; none where there is no geometry."""
+        """The orientation of an affine (index -> LPS mm), by the nearest axes; upright where there is no geometry."""
         if affine is None:
             return cls()
         directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
@@ -31,17 +32,19 @@ class Orientation:
             permutations(range(3)), key=lambda p: sum(abs(directions[w, a]) for w, a in zip((2, 1, 0), p, strict=True))
         )
         flips = tuple(bool(directions[w, a] < 0) for w, a in zip((2, 1, 0), best, strict=True))
-        return cls(best, flips)  # type: ignore[arg-type]
+        return cls(best, flips)  # type: ignore[arg-type]  # permutations have no length for mypy
 
-    def apply(self, volume: NDArray) -> NDArray:
-        """A view of `volume` turned upright."""
-        turned = volume.transpose(self.axes)
-        return turned[tuple(slice(None, None, -1) if f else slice(None) for f in self.flips)]
+    def apply(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """A view of `volume` (slice, row, column of the source) turned upright."""
+        return volume.transpose(self.axes)[self._flipped]
 
-    def undo(self, volume: NDArray) -> NDArray:
-        """The upright `volume` back on its source grid."""
-        unflipped = volume[tuple(slice(None, None, -1) if f else slice(None) for f in self.flips)]
-        return unflipped.transpose(tuple(int(a) for a in np.argsort(self.axes)))
+    def undo(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """The undo of `apply`: a view of the upright `volume` on its source grid."""
+        return volume[self._flipped].transpose(tuple(int(a) for a in np.argsort(self.axes)))
+
+    @property
+    def _flipped(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)
 
     def spacing(self, spacing: tuple[float, float, float]) -> tuple[float, float, float]:
         """Source spacing (slice, row, column) in the upright order."""

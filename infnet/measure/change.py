@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infnet.geometry.box import extent
 from infnet.geometry.grid import Grid, check_same
 from infnet.measure.statistics import Load, Region, Statistics
 from infnet.study import CLASS_NAMES, LUNG_NAMES, Segmentation, Study
@@ -20,8 +21,8 @@ class Extent:
     """Where the lungs of one study lie along its upright slices.
 
     slices: how many there are. low, high: the lower border of the lowest and the upper border of the highest slice
-    with lung, in slices (slice k reaches from k - 0.5 to k + 0.5). step_mm: from slice to slice. centre_mm: middle of
-    the lungs' box, LPS. Both None where there is no geometry.
+    with lung, in slices (slice k reaches from k - 0.5 to k + 0.5). step_mm: from slice to slice. centre_mm: centre of
+    the box round the lungs, LPS. Both None where there is no geometry.
     """
 
     slices: int
@@ -33,11 +34,12 @@ class Extent:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Slices of a first study matched with those of a second by the boxes of the lungs: a shift and a scale along the
-    body's axis, nothing else. The scale takes up a deeper breath; where one scan cuts the lungs off it is wrong.
+    """Slices of a first study matched with those of a second by the boxes round the lungs.
 
+    Only a shift and a scale along the body's axis. The scale allows for a deeper breath; it is wrong where one of the
+    scans stops within the lungs.
     scale: height of the second lungs over that of the first, in mm, or in slices where `in_mm` is False. shift_mm: from
-    the middle of the first lungs to that of the second, LPS; None where there are no millimetres.
+    the centre of the first lungs to that of the second, LPS; None where there are no millimetres.
     """
 
     first: Extent
@@ -93,23 +95,23 @@ def align(first: tuple[Study, Segmentation], second: tuple[Study, Segmentation])
 
     Where a study has no lung, all its slices are taken. Raises GeometryError where a result is not its study's.
     """
-    one, other = _extent(*first), _extent(*second)
-    in_mm = one.step_mm is not None and other.step_mm is not None
-    scale = (other.high - other.low) / (one.high - one.low)
-    if one.step_mm is not None and other.step_mm is not None:
-        scale *= other.step_mm / one.step_mm
+    before, after = _extent(*first), _extent(*second)
+    in_mm = before.step_mm is not None and after.step_mm is not None
+    scale = (after.high - after.low) / (before.high - before.low)
+    if before.step_mm is not None and after.step_mm is not None:
+        scale *= after.step_mm / before.step_mm
     shift = None
-    if one.centre_mm is not None and other.centre_mm is not None:
-        x, y, z = (b - a for a, b in zip(one.centre_mm, other.centre_mm, strict=True))
+    if before.centre_mm is not None and after.centre_mm is not None:
+        x, y, z = (b - a for a, b in zip(before.centre_mm, after.centre_mm, strict=True))
         shift = (x, y, z)
-    return Alignment(one, other, scale, in_mm, shift)
+    return Alignment(before, after, scale, in_mm, shift)
 
 
 def change(first: Statistics, second: Statistics) -> tuple[Change, ...]:
     """What changed from the first date to the second: both lungs, right and left, each by all lesion and by class."""
     return tuple(
-        Change(region, kind, one.lesion_ml, other.lesion_ml, one.involvement_percent, other.involvement_percent)
-        for (region, kind, one), (_, _, other) in zip(_loads(first), _loads(second), strict=True)
+        Change(region, kind, before.lesion_ml, after.lesion_ml, before.involvement_percent, after.involvement_percent)
+        for (region, kind, before), (_, _, after) in zip(_loads(first), _loads(second), strict=True)
     )
 
 
@@ -128,7 +130,7 @@ def _loads(statistics: Statistics) -> list[tuple[str, str, Load]]:
     return [
         (name, kind, load)
         for name, region in regions.items()
-        for kind, load in ((LESION, region.lesion), *((CLASS_NAMES[c], part) for c, part in region.by_class.items()))
+        for kind, load in ((LESION, region.lesion), *((CLASS_NAMES[c], load) for c, load in region.by_class.items()))
     ]
 
 
@@ -139,9 +141,9 @@ def _extent(study: Study, result: Segmentation) -> Extent:
     areas = lungs.sum((1, 2))
     inside = np.flatnonzero(areas > EDGE_SHARE * areas.max()) if areas.any() else np.arange(len(areas))
     centre = (len(lungs) - 1) / 2, (lungs.shape[1] - 1) / 2, (lungs.shape[2] - 1) / 2
-    if areas.any():
-        sides = [np.flatnonzero(lungs.any(axes)) for axes in ((0, 2), (0, 1))]
-        centre = (inside[0] + inside[-1]) / 2, *((float(s[0]) + float(s[-1])) / 2 for s in sides)
+    if (box := extent(lungs)) is not None:
+        row, column = ((float(side.start) + float(side.stop - 1)) / 2 for side in box[1:])
+        centre = (inside[0] + inside[-1]) / 2, row, column
     return Extent(
         slices=len(areas),
         low=float(inside[0]) - 0.5,
@@ -153,5 +155,5 @@ def _extent(study: Study, result: Segmentation) -> Extent:
 
 def _matched(index: int, of: Extent, to: Extent) -> int:
     share = (index - of.low) / (of.high - of.low)
-    at = to.low + share * (to.high - to.low)
-    return int(np.clip(np.floor(at + 0.5), 0, to.slices - 1))
+    matched = to.low + share * (to.high - to.low)
+    return int(np.clip(np.floor(matched + 0.5), 0, to.slices - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,9 @@ CLASSES = {"ggo": GGO, "consolidation": CONSOLIDATION}
 class Agreement:
     """How well one class agrees with the reference.
 
-    scores: as Tables II to IV of the paper compute them, on the probability map of each slice where the reference has
-    this class, averaged over these slices; None where no slice has it. slices: how many these are. plain_dice: of the
-    masks as shown, over the whole volume; 1 where both are empty.
+    scores: as in Tables II to IV of the paper, on the probability map of each slice where the reference has this
+    class, averaged over these slices; None where no slice has it. slices: the number of these slices. plain_dice: of
+    the masks as shown, over the whole volume; 1 where both are empty.
     """
 
     scores: Scores | None
@@ -30,7 +31,7 @@ class Agreement:
     slices: int
 
 
-def check(result: Segmentation, reference: NDArray) -> dict[str, Agreement]:
+def check(result: Segmentation, reference: NDArray[Any]) -> dict[str, Agreement]:
     """Compare a result with a reference on the same grid: keys "infection", and "ggo", "consolidation" where the
     reference names classes.
 
@@ -38,17 +39,18 @@ def check(result: Segmentation, reference: NDArray) -> dict[str, Agreement]:
     Raises InfNetError where the shape differs or the values are none of these.
     """
     truth, classes = _labels(reference, result.labels.shape)
-    found = {INFECTION: _agreement(result.probability, result.labels > 0, truth > 0)}
+    agreements = {INFECTION: _agreement(result.probability, result.labels > 0, truth > 0)}
     if classes:
         for name, code in CLASSES.items():
-            found[name] = _agreement(_class_map(result, code), result.labels == code, truth == code)
-    return found
+            agreements[name] = _agreement(_class_map(result, code), result.labels == code, truth == code)
+    return agreements
 
 
-def difference(result: Segmentation, reference: NDArray) -> NDArray[np.uint8]:
-    """Where infection was found: 0 nowhere, 1 by both, 2 only by the network, 3 only in the reference.
+def difference(result: Segmentation, reference: NDArray[Any]) -> NDArray[np.uint8]:
+    """Where network and reference show infection, uint8 (slice, row, column): 0 neither, 1 both, 2 the network only,
+    3 the reference only.
 
-    Raises InfNetError as `check`.
+    reference and errors: as in `check`.
     """
     truth, _ = _labels(reference, result.labels.shape)
     network = result.labels > 0
@@ -57,7 +59,7 @@ def difference(result: Segmentation, reference: NDArray) -> NDArray[np.uint8]:
     return marks
 
 
-def placed(study: Study, reference: Study) -> NDArray:
+def placed(study: Study, reference: Study) -> NDArray[Any]:
     """The voxels of a reference mask, read as a study of its own, on the grid of `study`.
 
     Masks are often stored in another order than the slices they belong to (flipped, transposed); where both have an
@@ -68,22 +70,21 @@ def placed(study: Study, reference: Study) -> NDArray:
         if reference.pixels.shape != study.pixels.shape:
             raise _other_shape(reference.pixels.shape, study.pixels.shape)
         return reference.pixels
-    here, there = study.orientation, reference.orientation
-    turned = here.undo(there.apply(reference.pixels))
-    if turned.shape != study.pixels.shape:
-        raise _other_shape(turned.shape, study.pixels.shape)
-    middle = [_middle(s) for s in (study, reference)]
-    apart = float(np.linalg.norm(middle[0] - middle[1]))
+    mask = study.orientation.undo(reference.orientation.apply(reference.pixels))
+    if mask.shape != study.pixels.shape:
+        raise _other_shape(mask.shape, study.pixels.shape)
+    apart = float(np.linalg.norm(_centre(study) - _centre(reference)))
     if study.source.get("format") == reference.source.get("format") and apart > max(study.spacing):
         raise GeometryError(
             f"{reference.name}: lies {apart:.0f} mm beside the study; give the reference of this very series"
         )
-    return turned
+    return mask
 
 
-def _middle(study: Study) -> NDArray[np.float64]:
+def _centre(study: Study) -> NDArray[np.float64]:
     assert study.affine is not None
-    return (study.affine @ [*((n - 1) / 2 for n in study.pixels.shape), 1.0])[:3]
+    centre: NDArray[np.float64] = study.affine @ [*((n - 1) / 2 for n in study.pixels.shape), 1.0]
+    return centre[:3]
 
 
 def _other_shape(reference: tuple[int, ...], wanted: tuple[int, ...]) -> GeometryError:
@@ -96,7 +97,7 @@ def _other_shape(reference: tuple[int, ...], wanted: tuple[int, ...]) -> Geometr
     )
 
 
-def _labels(reference: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, bool]:
+def _labels(reference: NDArray[Any], shape: tuple[int, ...]) -> tuple[NDArray[Any], bool]:
     """A reference as 0/1/2, and whether it tells GGO from consolidation."""
     if reference.shape != shape:
         raise _other_shape(reference.shape, shape)
@@ -118,9 +119,11 @@ def _labels(reference: NDArray, shape: tuple[int, ...]) -> tuple[NDArray, bool]:
 def _class_map(result: Segmentation, code: int) -> NDArray[np.float32]:
     """Probability of one class; its mask where the share of consolidation was not kept."""
     if result.consolidation is None:
-        return (result.labels == code).astype(np.float32)
-    share = result.consolidation * np.float32(1 / 255)
-    return result.probability * (share if code == CONSOLIDATION else 1 - share)
+        mask: NDArray[np.bool_] = result.labels == code
+        return mask.astype(np.float32)
+    share: NDArray[np.float32] = result.consolidation * np.float32(1 / 255)
+    probability: NDArray[np.float32] = result.probability * (share if code == CONSOLIDATION else 1 - share)
+    return probability
 
 
 def _agreement(probability: NDArray[np.float32], mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Agreement:

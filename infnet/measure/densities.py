@@ -75,9 +75,9 @@ def hu_histogram(study: Study, result: Segmentation, edges: Sequence[float] = ED
     for pixels, labels, lungs in zip(study.pixels, result.labels, result.lungs, strict=True):
         where = (lungs > 0) | (labels > 0)
         if where.any():
-            place = np.searchsorted(limits, pixels[where], side="right") - 1
-            kept = (place >= 0) & (place < counts.shape[1])
-            code = labels[where][kept].astype(np.int64) * counts.shape[1] + place[kept]
+            bins = np.searchsorted(limits, pixels[where], side="right") - 1
+            kept = (bins >= 0) & (bins < counts.shape[1])
+            code = labels[where][kept].astype(np.int64) * counts.shape[1] + bins[kept]
             counts += np.bincount(code, minlength=counts.size).reshape(counts.shape)
     return HuHistogram(limits, counts[0], counts[GGO], counts[CONSOLIDATION])
 
@@ -99,15 +99,23 @@ def bands(study: Study, result: Segmentation) -> tuple[Band, ...] | None:
     total = int(counts.sum())
     limits = (None, *BAND_EDGES, None)
     return tuple(
-        Band(name, limits[i], limits[i + 1], int(n), None if ml is None else int(n) * ml,
-             100 * int(n) / total if total else None)
+        Band(
+            name,
+            limits[i],
+            limits[i + 1],
+            int(n),
+            None if ml is None else int(n) * ml,
+            100 * int(n) / total if total else None,
+        )
         for i, (name, n) in enumerate(zip(BAND_NAMES, counts, strict=True))
-    )  # fmt: skip
+    )
 
 
 def disagreement(study: Study, result: Segmentation) -> Disagreement | None:
-    """Mark where the network says infection and the HU normal lung (below -700), and where lung is denser than that and
-    the network left it out; None where the pixels are not HU.
+    """Mark where network and HU disagree; None where the pixels are not HU.
+
+    They disagree where the network says infection and the HU say normal lung (below -700), and where lung is denser
+    than that and the network left it out.
 
     Structures thinner than 5 mm in an upright slice (most vessels, fissures, the blurred rim of the lung) are left out
     of both, since HU alone cannot tell them from lesion; the large vessels near the hilum stay.
@@ -118,32 +126,36 @@ def disagreement(study: Study, result: Segmentation) -> Disagreement | None:
         return None
     grid = Grid.of(study)
     volume = np.zeros(result.labels.shape, np.uint8)
-    pixels, labels, lungs, out = (
+    pixels, labels, lungs, upright = (
         grid.orientation.apply(v) for v in (study.pixels, result.labels, result.lungs, volume)
     )
-    ball = _ellipse(THINNEST_MM / 2, grid.spacing[1:]) if study.affine is not None else np.ones((1, 1), bool)
+    disc = _ellipse(THINNEST_MM / 2, grid.spacing[1:]) if study.affine is not None else np.ones((1, 1), bool)
     counts = np.zeros(3, np.int64)
     for k, where in grid.boxes(lungs | labels):
         dense = pixels[k][where] >= NORMAL_BELOW
-        sick, lung = labels[k][where] > 0, lungs[k][where] > 0
-        part = out[k][where]
-        part[_open(sick & ~dense, ball)] = NETWORK_ONLY
-        part[_open(lung & dense & ~sick, ball)] = DENSE_ONLY
-        counts += np.bincount(part.ravel(), minlength=3)
-    network, only = int(counts[NETWORK_ONLY]), int(counts[DENSE_ONLY])
+        lesion, lung = labels[k][where] > 0, lungs[k][where] > 0
+        marks = upright[k][where]
+        marks[_open(lesion & ~dense, disc)] = NETWORK_ONLY
+        marks[_open(lung & dense & ~lesion, disc)] = DENSE_ONLY
+        counts += np.bincount(marks.ravel(), minlength=3)
+    network_only, dense_only = int(counts[NETWORK_ONLY]), int(counts[DENSE_ONLY])
     ml = grid.voxel_ml
     return Disagreement(
-        volume, network, only, None if ml is None else network * ml, None if ml is None else only * ml
+        volume=volume,
+        network_only=network_only,
+        dense_only=dense_only,
+        network_only_ml=None if ml is None else network_only * ml,
+        dense_only_ml=None if ml is None else dense_only * ml,
     )
 
 
 def _ellipse(radius_mm: float, spacing: tuple[float, float]) -> NDArray[np.bool_]:
-    """Pixels within `radius_mm` of the middle one, (row, column)."""
+    """Pixels within `radius_mm` of the central one, (row, column)."""
     reach = [int(radius_mm / step) for step in spacing]
     y, x = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
     return (y * spacing[0]) ** 2 + (x * spacing[1]) ** 2 <= radius_mm**2
 
 
-def _open(mask: NDArray[np.bool_], ball: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """What of a mask the ball covers without leaving it."""
-    return ndimage.binary_opening(mask, ball) if ball.size > 1 and mask.any() else mask
+def _open(mask: NDArray[np.bool_], disc: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of a mask that are at least as wide as the disc."""
+    return ndimage.binary_opening(mask, disc) if disc.size > 1 and mask.any() else mask

@@ -1,17 +1,18 @@
-"""What is odd about a study before its numbers are believed. Arrays in, notices out; no network runs.
+"""Whether a study is fit to be measured, told before its numbers are used. Arrays in, notices out; no network runs.
 
-The looks of a picture are judged on a few slices, reduced to about 200 pixels a side.
+What the slices look like is judged on a few of them, reduced to about 200 pixels a side.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from infnet.geometry.grid import Grid, check_same
-from infnet.grey import window_grey, window_hu
+from infnet.grey import otsu, window_grey, window_hu
 from infnet.notices import WINDOW_GUESSED, Level, Notice, has, warn
 from infnet.study import Segmentation, Study
 
@@ -27,7 +28,7 @@ CUT_END = 0.3  # of the largest slice of lung, from which an end slice means tha
 
 
 def inspect(study: Study, result: Segmentation | None = None) -> tuple[Notice, ...]:
-    """Look a study over, and its lungs where there is a result; stops come first.
+    """What speaks against measuring a study, and against its lungs where there is a result; stops come first.
 
     What `study.notices` say is not repeated.
     stop: another modality than CT, slices of a few pixels, no contrast, inverted grey, no tissue like lung (in HU).
@@ -49,9 +50,12 @@ def _header(study: Study) -> list[Notice]:
         notices.append(Notice("modality", "stop", f"This is {modality[:16]}, not CT: give a chest CT."))
     if study.source.get("burned_in_annotation") == "YES":
         notices.append(
-            warn("burned-in-text", "The header says that text is burned into the pictures: it may name the patient, and text "
-                            "over the lungs may be taken for lesion.")
-        )  # fmt: skip
+            warn(
+                "burned-in-text",
+                "The header says that text is burned into the pictures: it may name the patient, and text "
+                "over the lungs may be taken for lesion.",
+            )
+        )
     if not study.is_hu and not has(study.notices, WINDOW_GUESSED):
         notices.append(warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed."))
     return notices
@@ -81,16 +85,25 @@ def _looks(study: Study) -> list[Notice]:
     if not slices:
         return [Notice("no-contrast", "stop", "The slices are of one grey: nothing can be found in them.")]
     if _mostly([_body_dark_lungs_bright(grey) for grey in slices]):
-        return [Notice("inverted", "stop", "The grey is inverted, air is bright: invert the pictures, or give the DICOM.")]
+        return [
+            Notice("inverted", "stop", "The grey is inverted, air is bright: invert the pictures, or give the DICOM.")
+        ]
     if _mostly([_vessels_dark(grey) for grey in slices]):
         level: Level = "stop" if len(slices) >= 3 else "warn"
-        return [Notice("perhaps-inverted", level, "The grey seems to be inverted (air bright, vessels dark): invert the pictures, or give "
-                               "the DICOM.")]  # fmt: skip
+        return [
+            Notice(
+                "perhaps-inverted",
+                level,
+                "The grey seems to be inverted (air bright, vessels dark): invert the pictures, or give the DICOM.",
+            )
+        ]
     most = max(_like_lung(grey if study.is_hu else window_grey(grey)[0]) for grey in slices)
     if study.is_hu and most < NO_LUNG:
         return [Notice("no-lung-tissue", "stop", "Nothing in it has the HU of lung: give a chest CT.")]
     if most < LITTLE_LUNG:
-        return [warn("little-lung-tissue", "Hardly anything in it looks like lung: is this a chest CT, in a lung window?")]
+        return [
+            warn("little-lung-tissue", "Hardly anything in it looks like lung: is this a chest CT, in a lung window?")
+        ]
     return []
 
 
@@ -98,9 +111,9 @@ def _reduced(study: Study) -> list[NDArray[np.uint8]]:
     """Upright slices, evenly spread, small and in 8 bits: HU in the networks' window, other grey by its range."""
     volume = study.orientation.apply(study.pixels)
     # Not the very ends, which often lie beside the lungs.
-    places = np.unique((np.linspace(0.1, 0.9, LOOKED_AT) * (len(volume) - 1)).round().astype(int))
+    indices = np.unique((np.linspace(0.1, 0.9, LOOKED_AT) * (len(volume) - 1)).round().astype(int))
     step = max(1, min(volume.shape[1:]) // SIDE)
-    small = [volume[k, ::step, ::step] for k in places]
+    small = [volume[k, ::step, ::step] for k in indices]
     if study.is_hu:
         return [window_hu(image) for image in small]
     if volume.dtype == np.uint8:
@@ -114,8 +127,8 @@ def _mostly(votes: list[bool]) -> bool:
 
 
 def _bright(grey: NDArray[np.uint8], blur: float) -> NDArray[np.bool_]:
-    image = ndimage.gaussian_filter(grey.astype(np.float32), blur) if blur else grey
-    return image > threshold_otsu(image)
+    image: NDArray[Any] = ndimage.gaussian_filter(grey.astype(np.float32), blur) if blur else grey
+    return image > otsu(image)
 
 
 def _body_dark_lungs_bright(grey: NDArray[np.uint8]) -> bool:
@@ -164,19 +177,25 @@ def _lungs(study: Study, result: Segmentation) -> list[Notice]:
     if not count:
         return []  # the result says so itself
     notices = []
-    edge = sum((lungs[:, place, :].sum(1) for place in (0, -1)), np.zeros(len(lungs), np.int64))
-    edge += sum((lungs[:, :, place].sum(1) for place in (0, -1)), np.zeros(len(lungs), np.int64))
+    edge = np.zeros(len(lungs), np.int64)
+    for border in (0, -1):
+        edge += lungs[:, border, :].sum(1) + lungs[:, :, border].sum(1)
     cut = int(np.count_nonzero(edge > 0.02 * sum(lungs.shape[1:])))
     if cut:
         where = "the slice" if len(lungs) == 1 else f"{cut} of {count} slices"
-        notices.append(warn("lung-at-edge", f"Lung reaches the edge of the picture in {where}; what lies beyond is missing."))
+        notices.append(
+            warn("lung-at-edge", f"Lung reaches the edge of the picture in {where}; what lies beyond is missing.")
+        )
     if grid.stacked and len(lungs) > 3:
         ends = [name for name, k in (("bottom", 0), ("top", -1)) if areas[k] > CUT_END * areas.max()]
         if ends:
             notices.append(
-                warn("scan-cut", f"The scan ends within the lungs at the {' and '.join(ends)}: volumes and shares cover "
-                                "only what was scanned.")
-            )  # fmt: skip
+                warn(
+                    "scan-cut",
+                    f"The scan ends within the lungs at the {' and '.join(ends)}: volumes and shares cover "
+                    "only what was scanned.",
+                )
+            )
     if grid.voxel_ml is not None and not LUNG_ML[0] <= (ml := float(areas.sum()) * grid.voxel_ml) <= LUNG_ML[1]:
         notices.append(warn("lung-volume", f"Lungs of {ml:.0f} ml are unlikely for an adult: check the lung borders."))
     return notices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +57,23 @@ def lesions(study: Study, result: Segmentation) -> tuple[Lesion, ...]:
     # Slice by slice: counting takes numbers of 64 bits.
     sizes = sum((np.bincount(plane.ravel(), minlength=count + 1) for plane in numbered), np.zeros(count + 1, np.int64))
     order = np.argsort(-sizes[1:], kind="stable") + 1
-    places = ndimage.find_objects(numbered)
-    found = []
-    for place, code in enumerate(order.tolist(), start=1):
-        where = places[code - 1]
-        mask = numbered[where] == code
-        start = np.array([c + s.start for c, s in zip(corner, where, strict=True)])
-        found.append(_lesion(place, mask, start, [v[where] for v in volumes], study, grid))
-    return tuple(found)
+    boxes = ndimage.find_objects(numbered)
+    largest_first = []
+    for rank, code in enumerate(order.tolist(), start=1):
+        lesion_box = boxes[code - 1]
+        mask = numbered[lesion_box] == code
+        start = np.array([c + s.start for c, s in zip(corner, lesion_box, strict=True)])
+        largest_first.append(_lesion(rank, mask, start, [v[lesion_box] for v in volumes], study, grid))
+    return tuple(largest_first)
 
 
 def _lesion(
-    number: int, mask: NDArray[np.bool_], start: NDArray[np.int64], volumes: list[NDArray], study: Study, grid: Grid
+    number: int,
+    mask: NDArray[np.bool_],
+    start: NDArray[np.int64],
+    volumes: list[NDArray[Any]],
+    study: Study,
+    grid: Grid,
 ) -> Lesion:
     """One lesion from its own box; `start`: the box's first voxel on the study's grid."""
     labels, lungs, pixels = (v[mask] for v in volumes)
@@ -76,22 +82,21 @@ def _lesion(
     centre = index[np.argmin(((index - index.mean(0)) ** 2).sum(1))] + start
     head = grid.orientation.axes[0]  # the source axis that runs from slice to slice when upright
     areas = np.count_nonzero(mask, axis=tuple(a for a in range(3) if a != head))
-    best = int(np.argmax(areas))
-    at = int(start[head]) + best
+    largest = int(np.argmax(areas))
     sides = np.bincount(lungs, minlength=3)
     side = int(np.argmax(sides[[RIGHT, LEFT]])) + 1 if sides[[RIGHT, LEFT]].sum() > sides[0] else 0
-    where = (int(centre[0]), int(centre[1]), int(centre[2]))
-    position = None if study.affine is None else [float(v) for v in (study.affine @ [*where, 1])[:3]]
+    voxel = (int(centre[0]), int(centre[1]), int(centre[2]))
+    position = None if study.affine is None else [float(v) for v in (study.affine @ [*voxel, 1])[:3]]
     return Lesion(
         number=number,
         voxels=voxels,
         ml=None if grid.voxel_ml is None else voxels * grid.voxel_ml,
-        largest_pixels=int(areas[best]),
-        largest_mm2=None if grid.pixel_mm2 is None else int(areas[best]) * grid.pixel_mm2,
+        largest_pixels=int(areas[largest]),
+        largest_mm2=None if grid.pixel_mm2 is None else int(areas[largest]) * grid.pixel_mm2,
         mean_hu=float(pixels.mean(dtype=np.float64)) if study.is_hu else None,
         consolidation_percent=100 * int(np.count_nonzero(labels == CONSOLIDATION)) / voxels,
         lung=SIDES[side],
-        centre=where,
+        centre=voxel,
         position_mm=None if position is None else (position[0], position[1], position[2]),
-        display_slice=grid.along(0, at),
+        display_slice=grid.along(0, int(start[head]) + largest),
     )

@@ -5,13 +5,13 @@ Maps are (row, column) float in [0, 1]; truths are boolean of the same shape. Ar
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEVELS = 256  # thresholds 0, 1/255 ... 1
-EPS = np.spacing(1.0)  # added to denominators as in the published code of the structure measure
+EPS = float(np.spacing(1.0))  # added to denominators as in the published code of the structure measure
 Map = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -44,14 +44,14 @@ class _Counts(NamedTuple):
     size: int
 
 
-def stretch(prediction: NDArray) -> Map:
+def stretch(prediction: NDArray[Any]) -> Map:
     """Stretch a map to [0, 1] by its own range, as the paper's measures alone do; a flat map stays as it is."""
     p = prediction.astype(np.float64)
     low, high = p.min(), p.max()
     return (p - low) / (high - low) if high > low else p
 
 
-def paper_scores(prediction: NDArray, truth: Mask) -> PaperScores:
+def paper_scores(prediction: NDArray[Any], truth: Mask) -> PaperScores:
     """Dice, sensitivity, specificity of the stretched map at 0, 1/255 ... 1 (foreground: map >= threshold), averaged.
 
     At a threshold without any true positive all three count 0. Raises ValueError where the shapes differ.
@@ -59,7 +59,7 @@ def paper_scores(prediction: NDArray, truth: Mask) -> PaperScores:
     return _paper_scores(_count(_stretched(prediction, truth), truth))
 
 
-def all_scores(prediction: NDArray, truth: Mask) -> Scores:
+def all_scores(prediction: NDArray[Any], truth: Mask) -> Scores:
     """The six measures of Table II for one slice, on the stretched map, the way the authors' figures were computed.
 
     Structure measure S_alpha, alpha = 0.5 (Fan et al., ICCV 2017); enhanced-alignment measure E_phi, mean over the 256
@@ -81,7 +81,7 @@ def dice(prediction: Mask, truth: Mask) -> float:
     return 2 * int((prediction & truth).sum()) / total if total else 1.0
 
 
-def _stretched(prediction: NDArray, truth: Mask) -> Map:
+def _stretched(prediction: NDArray[Any], truth: Mask) -> Map:
     if prediction.shape != truth.shape:
         raise ValueError(f"map {prediction.shape} and truth {truth.shape} differ in shape")
     return stretch(prediction)
@@ -116,16 +116,16 @@ def _enhanced_alignment(counts: _Counts) -> Map:
     number of pixels less one.
     """
     tp, fp, positives, size = counts
-    found = tp + fp
+    above = tp + fp  # pixels of the map at or above the threshold
     if positives in (0, size):
-        total = found if positives else size - found
+        total = above if positives else size - above
     else:
-        in_map, in_truth = found / size, positives / size
+        in_map, in_truth = above / size, positives / size
         kinds = (
             (tp, 1 - in_map, 1 - in_truth),
             (fp, 1 - in_map, -in_truth),
             (positives - tp, -in_map, 1 - in_truth),
-            (size - found - positives + tp, -in_map, -in_truth),
+            (size - above - positives + tp, -in_map, -in_truth),
         )
         total = np.sum([n * (2 * a * b / (a * a + b * b) + 1) ** 2 / 4 for n, a, b in kinds], axis=0)
     return total / max(size - 1, 1)
@@ -148,13 +148,13 @@ def _object(values: Map) -> float:
 
 
 def _regions(stretched: Map, truth: Mask) -> float:
-    """Similarity in the four parts round the centroid of the truth, weighted by their areas."""
+    """Similarity in the four quarters round the centroid of the truth, weighted by their areas."""
     rows, columns = truth.shape
     row, column = (int(c) + 1 for c in np.argwhere(truth).mean(0).round())
     total = 0.0
-    for part in (np.s_[:row, :column], np.s_[:row, column:], np.s_[row:, :column], np.s_[row:, column:]):
-        if truth[part].size:  # a centroid on the last row or column leaves parts empty
-            total += truth[part].size / (rows * columns) * _similarity(stretched[part], truth[part])
+    for quarter in (np.s_[:row, :column], np.s_[:row, column:], np.s_[row:, :column], np.s_[row:, column:]):
+        if truth[quarter].size:  # a centroid on the last row or column leaves quarters empty
+            total += truth[quarter].size / (rows * columns) * _similarity(stretched[quarter], truth[quarter])
     return total
 
 

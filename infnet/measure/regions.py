@@ -46,34 +46,34 @@ def regional(study: Study, result: Segmentation) -> dict[str, Region]:
         centres = _centres(lungs, study.volumetric)
         down, across = grid.spacing[1:]
         for k, (rows, columns) in inside:
-            part = lungs[k, rows, columns]
+            sides = lungs[k, rows, columns]
             third = (k - lowest) * 3 // height
-            central = _central(part, (down, across))
+            central = _central(sides, (down, across))
             row = np.arange(rows.start, rows.stop)
-            dorsal = np.zeros(part.shape, bool)
+            dorsal = np.zeros(sides.shape, bool)
             for side in (RIGHT, LEFT):
-                dorsal |= (part == side) & (row > centres[side][k])[:, None]
-            code = (central * np.uint8(6) + dorsal * np.uint8(3) + labels[k, rows, columns])[part > 0]
+                dorsal |= (sides == side) & (row > centres[side][k])[:, None]
+            code = (central * np.uint8(6) + dorsal * np.uint8(3) + labels[k, rows, columns])[sides > 0]
             counts[third] += np.bincount(code, minlength=12).reshape(2, 2, 3)
 
     splits: dict[tuple[str, ...], NDArray[np.int64]] = {DEPTHS: counts.sum((0, 2)), HALVES: counts.sum((0, 1))}
     if grid.stacked and len(inside) >= len(HEIGHTS):
         splits[HEIGHTS] = counts.sum((1, 2))
-    found = {name: row for names, table in splits.items() for name, row in zip(names, table, strict=True)}
-    return {name: region_of(found[name], grid.pixel_mm2, grid.voxel_ml) for name in REGIONS if name in found}
+    by_name = {name: row for names, table in splits.items() for name, row in zip(names, table, strict=True)}
+    return {name: region_of(by_name[name], grid.pixel_mm2, grid.voxel_ml) for name in REGIONS if name in by_name}
 
 
 def _centres(lungs: NDArray[np.uint8], volumetric: bool) -> dict[int, NDArray[np.float64]]:
     """Row of each lung's centre of mass, one per slice; infinite where a slice of pictures has none."""
-    found = {}
+    centres = {}
     rows = np.arange(lungs.shape[1])
     for side in (RIGHT, LEFT):
         profile = np.stack([np.count_nonzero(plane == side, axis=1) for plane in lungs]).astype(np.float64)
         if volumetric:
             profile[:] = profile.sum(0)
         size = profile.sum(1)
-        found[side] = np.divide(profile @ rows, size, out=np.full(len(lungs), np.inf), where=size > 0)
-    return found
+        centres[side] = np.divide(profile @ rows, size, out=np.full(len(lungs), np.inf), where=size > 0)
+    return centres
 
 
 def _central(lungs: NDArray[np.uint8], spacing: tuple[float, float]) -> NDArray[np.bool_]:
@@ -88,8 +88,10 @@ def _central(lungs: NDArray[np.uint8], spacing: tuple[float, float]) -> NDArray[
 
 
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The convex hull of a mask (row, column), through the middles of its outermost pixels; scikit-image's takes 7 ms
-    a slice, this one less than 1."""
+    """The convex hull of a mask (row, column), through the centres of its outermost pixels.
+
+    It takes less than 1 ms a slice, scikit-image's 7.
+    """
     rows = np.flatnonzero(mask.any(1))
     ends = mask[rows].argmax(1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
     points = np.concatenate([np.stack([end, rows], 1) for end in ends])  # (x, y)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from infnet.errors import GeometryError
+from infnet.geometry.grid import check_same
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 
 CLASS_KEYS = {GGO: "ggo", CONSOLIDATION: "consolidation"}
@@ -93,8 +93,8 @@ class SliceStatistics:
         row: dict[str, Any] = {"slice": self.index}
         whole = {"": self.total, **{f"{LUNG_KEYS[lung]}_": self.by_lung[lung] for lung in LUNG_KEYS}}
         for prefix, region in whole.items():
-            parts = {"lesion": region.lesion, **{CLASS_KEYS[c]: load for c, load in region.by_class.items()}}
-            for name, load in parts.items():
+            loads = {"lesion": region.lesion, **{CLASS_KEYS[c]: load for c, load in region.by_class.items()}}
+            for name, load in loads.items():
                 row[f"{prefix}{name}_pixels"] = load.lesion_pixels
                 row[f"{prefix}{name}_mm2"] = load.lesion_mm2
                 row[f"{prefix}{name}_percent"] = load.involvement_percent
@@ -125,21 +125,21 @@ class Statistics:
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready numbers; None where there is no geometry, no HU or no lung."""
-        load = self.total.lesion.summary()
+        lesion = self.total.lesion.summary()
         return {
-            "lesion_volume_ml": load["lesion_volume_ml"],
-            "lung_volume_ml": load["lung_volume_ml"],
-            "involvement_percent": load["involvement_percent"],
+            "lesion_volume_ml": lesion["lesion_volume_ml"],
+            "lung_volume_ml": lesion["lung_volume_ml"],
+            "involvement_percent": lesion["involvement_percent"],
             "lesion_count": self.lesion_count,
             "lesion_count_rule": "3-D, 26 neighbours" if self.counted_in_3d else "per slice, 8 neighbours, summed",
             "mean_hu_lesion": self.mean_hu_lesion,
             "mean_hu_lung": self.mean_hu_lung,
-            "lesion_pixels": load["lesion_pixels"],
-            "lung_pixels": load["lung_pixels"],
+            "lesion_pixels": lesion["lesion_pixels"],
+            "lung_pixels": lesion["lung_pixels"],
             "outside_pixels": self.outside_pixels,
             "by_class": {
-                CLASS_KEYS[c]: {**part.summary(), "mean_hu": self.mean_hu_by_class[c]}
-                for c, part in self.total.by_class.items()
+                CLASS_KEYS[c]: {**load.summary(), "mean_hu": self.mean_hu_by_class[c]}
+                for c, load in self.total.by_class.items()
             },
             "by_lung": {LUNG_KEYS[lung]: region.summary() for lung, region in self.by_lung.items()},
         }
@@ -154,11 +154,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
 
     Raises GeometryError where the result is on another grid.
     """
-    if result.labels.shape != study.pixels.shape:
-        raise GeometryError(
-            f"{study.name}: result {result.labels.shape} and study {study.pixels.shape} differ in shape; "
-            "measure a result with the study it came from"
-        )
+    check_same(study, result)
     mm2 = study.pixel_area_mm2 if study.affine is not None else None
     ml = study.voxel_volume_ml if study.volumetric else None
     counts = np.empty((len(study.pixels), 9), np.int64)  # lung code * 3 + class
@@ -178,7 +174,11 @@ def measure(study: Study, result: Segmentation) -> Statistics:
 
     lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
     return Statistics(
-        total, by_lung, outside, count, study.volumetric,
+        total,
+        by_lung,
+        outside,
+        count,
+        study.volumetric,
         mean_hu_lung=mean(list(range(3, 9))),
         mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
         mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
@@ -187,9 +187,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
     )
 
 
-def _regions(
-    counts: NDArray[np.int64], mm2: float | None, ml: float | None
-) -> tuple[Region, dict[int, Region], int]:
+def _regions(counts: NDArray[np.int64], mm2: float | None, ml: float | None) -> tuple[Region, dict[int, Region], int]:
     """Total, each lung, and lesion voxels outside, from voxel counts by lung code * 3 + class."""
     table = counts.reshape(3, 3)  # by lung, outside first, and class
     by_lung = {lung: region_of(table[lung], mm2, ml) for lung in LUNG_KEYS}
@@ -208,8 +206,8 @@ def region_of(
     size = int(inside.sum())
 
     def load(classes: list[int]) -> Load:
-        sick = int(inside[classes].sum())
-        return Load(sick + int(beside[classes].sum()), sick, size, mm2, ml)
+        lesion_inside = int(inside[classes].sum())
+        return Load(lesion_inside + int(beside[classes].sum()), lesion_inside, size, mm2, ml)
 
     return Region(load(list(CLASS_KEYS)), {c: load([c]) for c in CLASS_KEYS})
 
@@ -226,7 +224,7 @@ def number_lesions(
     boxes = [box for box in find_objects(labels) if box is not None]  # of each class
     if not boxes:
         return np.zeros((0, 0, 0), np.uint16), (0, 0, 0), 0
-    box = tuple(slice(min(p.start for p in parts), max(p.stop for p in parts)) for parts in zip(*boxes, strict=True))
+    box = tuple(slice(min(s.start for s in axis), max(s.stop for s in axis)) for axis in zip(*boxes, strict=True))
     joined = np.ones((3, 3, 3), int)
     if not volumetric:
         joined[0] = joined[2] = 0
@@ -235,5 +233,5 @@ def number_lesions(
         count = label(labels[box], joined, output=numbered)
     except RuntimeError:  # more than 65535 lesions
         numbered, count = label(labels[box], joined)
-    slices, rows, columns = (int(part.start) for part in box)
+    slices, rows, columns = (int(axis.start) for axis in box)
     return numbered, (slices, rows, columns), int(count)

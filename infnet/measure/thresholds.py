@@ -52,11 +52,15 @@ def reread(study: Study, result: Segmentation, threshold: float, smallest_mm2: f
         raise InfNetError(f"smallest lesion {smallest_mm2}: below 0; give mm2 of 0 or more")
     grid = Grid.of(study)
     labels = np.zeros(result.labels.shape, np.uint8)
-    probability, share, found = (grid.orientation.apply(v) for v in (result.probability, result.consolidation, labels))
+    probability, share, upright = (
+        grid.orientation.apply(v) for v in (result.probability, result.consolidation, labels)
+    )
     for k, (rows, columns) in grid.boxes(probability >= np.float32(threshold)):
-        found[k, rows, columns] = label(probability[k, rows, columns], share[k, rows, columns], threshold)
+        upright[k, rows, columns] = label(
+            probability[k, rows, columns], share[k, rows, columns], threshold, result.consolidation_threshold
+        )
         if smallest_mm2:
-            _drop_small(found[k, rows, columns], smallest_mm2 / (grid.pixel_mm2 or 1.0))
+            _drop_small(upright[k, rows, columns], smallest_mm2 / (grid.pixel_mm2 or 1.0))
     unit = "smallest_pixels" if grid.pixel_mm2 is None else "smallest_mm2"
     facts = {k: v for k, v in result.provenance.items() if k not in ("smallest_pixels", "smallest_mm2")}
     facts |= {"threshold": float(threshold), unit: float(smallest_mm2)}

@@ -3,68 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 
-def _infnet(**options: Any) -> nn.Module:
-    from infnet.networks.infnet import InfNet
+@dataclass(frozen=True)
+class Builder:
+    """A function or class that builds a network, imported only when it is called."""
 
-    return InfNet(**options)
+    module: str
+    name: str
 
-
-def _fcn8s(**options: Any) -> nn.Module:
-    from infnet.networks.fcn8s import FCN8s
-
-    return FCN8s(**options)
-
-
-def _lung_unet(**options: Any) -> nn.Module:
-    """A small U-Net with a ResNet-18 encoder of four stages: grey (N, 1, H, W) -> lung logits (N, 1, H, W)."""
-    import segmentation_models_pytorch as smp
-
-    net = smp.Unet(
-        "resnet18",
-        encoder_weights=None,
-        encoder_depth=4,
-        decoder_channels=(128, 64, 32, 16),
-        in_channels=1,
-        classes=1,
-        **options,
-    )
-    net.encoder.layer4 = nn.Identity()  # built by the library, never used at depth 4
-    return net
-
-
-def _unet(**options: Any) -> nn.Module:
-    from infnet.networks.baselines import unet
-
-    return unet(**options)
-
-
-def _unet_plus_plus(**options: Any) -> nn.Module:
-    from infnet.networks.baselines import unet_plus_plus
-
-    return unet_plus_plus(**options)
-
-
-def _deeplabv3_plus(**options: Any) -> nn.Module:
-    from infnet.networks.baselines import deeplabv3_plus
-
-    return deeplabv3_plus(**options)
+    def __call__(self, **options: Any) -> nn.Module:
+        build: Callable[..., nn.Module] = getattr(import_module(self.module), self.name)
+        return build(**options)
 
 
 NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
-    "inf-net": _infnet,
-    "fcn8s": _fcn8s,
-    "lung-unet": _lung_unet,
-    "unet": _unet,
-    "unet++": _unet_plus_plus,
-    "deeplabv3+": _deeplabv3_plus,
+    "inf-net": Builder("infnet.networks.infnet", "InfNet"),
+    "fcn8s": Builder("infnet.networks.fcn8s", "FCN8s"),
+    "lung-unet": Builder("infnet.networks.baselines", "lung_unet"),
+    "unet": Builder("infnet.networks.baselines", "unet"),
+    "unet++": Builder("infnet.networks.baselines", "unet_plus_plus"),
+    "deeplabv3+": Builder("infnet.networks.baselines", "deeplabv3_plus"),
 }
 
 
 def build(name: str, **options: Any) -> nn.Module:
-    """A network of this name with random weights. Raises KeyError for a name that is not in NETWORKS."""
+    """A network of this name with random weights.
+
+    options: parameters of what builds it, as kept in the registry and in checkpoints. Raises KeyError for a name that
+    is not in NETWORKS, TypeError for an option that the network does not have.
+    """
     return NETWORKS[name](**options)

@@ -16,22 +16,42 @@ def _weights(pretrained: bool) -> str | None:
 
 def unet(inputs: int = 3, classes: int = 1, encoder: str = "resnet34", pretrained: bool = False) -> nn.Module:
     """U-Net (Ronneberger et al., MICCAI 2015). With 6 inputs and 3 classes: the authors' later "MC" network."""
-    return smp.Unet(encoder, encoder_weights=_weights(pretrained), in_channels=inputs, classes=classes)
+    net: nn.Module = smp.Unet(encoder, encoder_weights=_weights(pretrained), in_channels=inputs, classes=classes)
+    return net
 
 
 def unet_plus_plus(inputs: int = 3, classes: int = 1, encoder: str = "resnet34", pretrained: bool = False) -> nn.Module:
     """U-Net++ (Zhou et al., IEEE TMI 2019)."""
-    return smp.UnetPlusPlus(encoder, encoder_weights=_weights(pretrained), in_channels=inputs, classes=classes)
+    net: nn.Module = smp.UnetPlusPlus(
+        encoder, encoder_weights=_weights(pretrained), in_channels=inputs, classes=classes
+    )
+    return net
 
 
 def deeplabv3_plus(
     inputs: int = 3, classes: int = 3, stride: int = 16, encoder: str = "resnet50", pretrained: bool = False
 ) -> nn.Module:
     """DeepLabV3+ (Chen et al., ECCV 2018); `stride`: input to feature size in the encoder, 8 or 16."""
-    return smp.DeepLabV3Plus(
+    net: nn.Module = smp.DeepLabV3Plus(
         encoder,
         encoder_weights=_weights(pretrained),
         encoder_output_stride=stride,
         in_channels=inputs,
         classes=classes,
     )
+    return net
+
+
+def lung_unet() -> nn.Module:
+    """A small U-Net with a ResNet-18 encoder of four stages: grey (N, 1, H, W) -> lung logits (N, 1, H, W)."""
+    net = smp.Unet(
+        "resnet18",
+        encoder_weights=None,
+        encoder_depth=4,
+        decoder_channels=(128, 64, 32, 16),
+        in_channels=1,
+        classes=1,
+    )
+    net.encoder.layer4 = nn.Identity()  # built by the library, never used at depth 4
+    made: nn.Module = net
+    return made

@@ -46,7 +46,8 @@ class ConvUnit(nn.Module):
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
+        y: Tensor = self.bn(self.conv(x))
+        return y
 
 
 class ReceptiveFieldBlock(nn.Module):
@@ -95,11 +96,12 @@ class PartialDecoder(nn.Module):
             return resize(x, like.shape[-2:], align_corners=True)
 
         up5 = up(r5, r4)
-        p4 = self.conv_upsample1(up5) * r4                                                     # 32 x 22
-        p3 = self.conv_upsample2(up(up5, r3)) * self.conv_upsample3(up(r4, r3)) * r3           # 32 x 44
-        q4 = self.conv_concat2(torch.cat((p4, self.conv_upsample4(up5)), 1))                   # 64 x 22
-        q3 = self.conv_concat3(torch.cat((p3, self.conv_upsample5(up(q4, r3))), 1))            # 96 x 44
-        return self.conv5(self.conv4(q3))                                                      # 1 x 44
+        p4 = self.conv_upsample1(up5) * r4  # 32 x 22
+        p3 = self.conv_upsample2(up(up5, r3)) * self.conv_upsample3(up(r4, r3)) * r3  # 32 x 44
+        q4 = self.conv_concat2(torch.cat((p4, self.conv_upsample4(up5)), 1))  # 64 x 22
+        q3 = self.conv_concat3(torch.cat((p3, self.conv_upsample5(up(q4, r3))), 1))  # 96 x 44
+        s_g: Tensor = self.conv5(self.conv4(q3))  # 1 x 44
+        return s_g
 
 
 class EdgeAttention(nn.Module):
@@ -141,7 +143,8 @@ class ReverseAttention(nn.Module):
             r = torch.cat((r, resize(e_att, size)), 1)
         for unit in self.refine:
             r = F.relu(unit(r))
-        return self.head(r) + deeper
+        s: Tensor = self.head(r) + deeper
+        return s
 
 
 class InfNet(nn.Module):
@@ -167,7 +170,7 @@ class InfNet(nn.Module):
             raise ValueError("edge attention feeds the reverse attention: switch both off, or both on")
         self.backbone: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
         stages: Any = self.backbone.feature_info
-        low, *high = (stage["num_chs"] for stage in stages[1:])                        # 256; 512, 1024, 2048
+        low, *high = (stage["num_chs"] for stage in stages[1:])  # 256; 512, 1024, 2048
         edge = 64 if edge_attention else 0
         if partial_decoder:
             self.rfb3, self.rfb4, self.rfb5 = (ReceptiveFieldBlock(channels) for channels in high)
@@ -187,25 +190,25 @@ class InfNet(nn.Module):
             raise ValueError(f"Inf-Net takes sides that are multiples of 32, not {tuple(x.shape[-2:])}")
         partial_decoder, reverse_attention, edge_attention = self.parts
         net = self.backbone
-        f1 = net.maxpool(net.act1(net.bn1(net.conv1(x))))                              # 64 x 88
-        f2 = net.layer1(f1)                                                            # 256 x 88
-        f3 = net.layer2(f2)                                                            # 512 x 44
-        f4 = net.layer3(f3)                                                            # 1024 x 22
-        f5 = net.layer4(f4)                                                            # 2048 x 11
+        f1 = net.maxpool(net.act1(net.bn1(net.conv1(x))))  # 64 x 88
+        f2 = net.layer1(f1)  # 256 x 88
+        f3 = net.layer2(f2)  # 512 x 44
+        f4 = net.layer3(f3)  # 1024 x 22
+        f5 = net.layer4(f4)  # 2048 x 11
 
-        e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)      # 64 x 88, 1 x 88
+        e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)  # 64 x 88, 1 x 88
         s_g = (
-            self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))          # 1 x 44
+            self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))  # 1 x 44
             if partial_decoder
-            else self.coarse(f5)                                                       # 1 x 11
+            else self.coarse(f5)  # 1 x 11
         )
         size = x.shape[-2:]
         if not reverse_attention:
             only = resize(s_g, size)
             return InfNetOutput(only, only, only, only, edge=None)
-        s5 = self.ra5(f5, s_g, e_att)                                                  # 1 x 11
-        s4 = self.ra4(f4, s5, e_att)                                                   # 1 x 22
-        s3 = self.ra3(f3, s4, e_att)                                                   # 1 x 44
+        s5 = self.ra5(f5, s_g, e_att)  # 1 x 11
+        s4 = self.ra4(f4, s5, e_att)  # 1 x 22
+        s3 = self.ra3(f3, s4, e_att)  # 1 x 44
         return InfNetOutput(
             s3=resize(s3, size),
             s4=resize(s4, size),

@@ -6,6 +6,7 @@ x runs to the patient's left, y to the back, t along the body from 0 (upper abdo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +55,18 @@ class Build:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Build:
         u = rng.uniform(-1, 1, 8)
-        return cls(1 + 0.02 * u[0], 1 + 0.03 * u[1], (19 + 4 * u[2], -31 + 2 * u[3], 0.36 + 0.01 * u[4]),
-                   (0.37 + 0.02 * u[5], 0.32 + 0.02 * u[6]), 3 * u[7])
+        return cls(
+            1 + 0.02 * u[0],
+            1 + 0.03 * u[1],
+            (19 + 4 * u[2], -31 + 2 * u[3], 0.36 + 0.01 * u[4]),
+            (0.37 + 0.02 * u[5], 0.32 + 0.02 * u[6]),
+            3 * u[7],
+        )
 
 
-def ellipse(x: NDArray, y: NDArray, cx: float, cy: NDArray | float, a: float, b: float, turn: float = 0.0) -> NDArray:
+def ellipse(
+    x: NDArray[Any], y: NDArray[Any], cx: float, cy: NDArray[Any] | float, a: float, b: float, turn: float = 0.0
+) -> NDArray[Any]:
     """Level of an ellipse: below 1 inside. `turn`: radians from x toward y."""
     u, v = x - cx, y - cy
     if turn:
@@ -66,54 +74,59 @@ def ellipse(x: NDArray, y: NDArray, cx: float, cy: NDArray | float, a: float, b:
     return (u / a) ** 2 + (v / b) ** 2
 
 
-def rod(x: NDArray, y: NDArray, start: tuple[float, float], end: tuple[float, float]) -> NDArray:
+def rod(x: NDArray[Any], y: NDArray[Any], start: tuple[float, float], end: tuple[float, float]) -> NDArray[Any]:
     """Distance in mm to a straight line between two points of a slice."""
     along = (end[0] - start[0], end[1] - start[1])
     s = np.clip(((x - start[0]) * along[0] + (y - start[1]) * along[1]) / (along[0] ** 2 + along[1] ** 2), 0, 1)
     return np.hypot(x - start[0] - s * along[0], y - start[1] - s * along[1])
 
 
-def taper(t: NDArray | float) -> NDArray:
+def taper(t: NDArray[Any] | float) -> NDArray[Any]:
     """Width of the chest's inside along the body: 1 below the hilum, 0 above the apex."""
     return np.sqrt(np.clip(1 - np.clip((np.asarray(t) - 0.42) / 0.55, 0, 1) ** 2.7, 1e-6, 1))
 
 
-def cage(x: NDArray, y: NDArray, t: NDArray | float, build: Build) -> NDArray:
+def cage(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build) -> NDArray[Any]:
     """Level of the inside of the ribs: below 1 inside; distances along a ray scale with it."""
     s = taper(t)
     a, b = 130 * build.girth * (0.35 + 0.65 * s), 96 * build.depth * (0.35 + 0.65 * s)
     middle = -4 + 14 * (1 - s)
-    return ((np.abs(x) / a) ** 2.35 + (np.abs(y - middle) / b) ** 2.35) ** (1 / 2.35)
+    level: NDArray[Any] = ((np.abs(x) / a) ** 2.35 + (np.abs(y - middle) / b) ** 2.35) ** (1 / 2.35)
+    return level
 
 
-def lung(x: NDArray, y: NDArray, t: NDArray | float, side: int, build: Build) -> NDArray:
+def lung(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, side: int, build: Build) -> NDArray[Any]:
     """Level of one pleural space (side -1 right, +1 left) before heart, vessels and diaphragm are taken out."""
     s = taper(t)
     across = side * x - (58 - 14 * (1 - s))
     back = y - (-6 + 18 * (1 - s))
     a = np.where(across > 0, 75, 56) * s
     b = np.where(back > 0, 95, 100) * s * build.depth
-    return np.maximum(((np.abs(across) / a) ** 2.2 + (np.abs(back) / b) ** 2.2) ** (1 / 2.2), cage(x, y, t, build))
+    level: NDArray[Any] = ((np.abs(across) / a) ** 2.2 + (np.abs(back) / b) ** 2.2) ** (1 / 2.2)
+    level = np.maximum(level, cage(x, y, t, build))
+    return level
 
 
-def dome(x: NDArray, y: NDArray, side: int, build: Build) -> NDArray:
+def dome(x: NDArray[Any], y: NDArray[Any], side: int, build: Build) -> NDArray[Any]:
     """Height t of the diaphragm under one lung: a dome with a deep recess at the back."""
     u, v = (side * x - 50) / (76 if side < 0 else 72), (y + 16) / 86
     rim = 0.03 + 0.16 * np.clip(-v, 0, 1) + 0.10 * np.clip(-u, 0, 1)
     peak = build.domes[0 if side < 0 else 1]
-    return rim + (peak - rim) * np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    height: NDArray[Any] = rim + (peak - rim) * np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
+    return height
 
 
-def heart(x: NDArray, y: NDArray, t: NDArray | float, build: Build) -> NDArray:
+def heart(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build) -> NDArray[Any]:
     """Level of the heart: an ellipsoid with its apex to the left and to the front."""
     cx, cy, ct = build.heart
     u, v = x - cx - 60 * (ct - t), y - cy
     turn = -0.55
     u, v = u * np.cos(turn) + v * np.sin(turn), v * np.cos(turn) - u * np.sin(turn)
-    return np.sqrt((u / 61) ** 2 + (v / 48) ** 2 + ((t - ct) / 0.21) ** 2)
+    level: NDArray[Any] = np.sqrt((u / 61) ** 2 + (v / 48) ** 2 + ((t - ct) / 0.21) ** 2)
+    return level
 
 
-def mediastinum(x: NDArray, y: NDArray, t: NDArray | float, build: Build) -> NDArray[np.bool_]:
+def mediastinum(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, build: Build) -> NDArray[np.bool_]:
     """Everything between the lungs but the great vessels: band, heart with its fat, hila, vertebrae."""
     s = taper(t)
     front = np.clip((y + 52) / 34, 0, 1)
@@ -127,17 +140,19 @@ def mediastinum(x: NDArray, y: NDArray, t: NDArray | float, build: Build) -> NDA
         ellipse(x, y, 45, 4, 12, 16) + ((t - 0.54) / 0.09) ** 2,
     )
     spine = np.minimum(ellipse(x, y, 0, spine_y(t), 23, 19), ellipse(x, y, 0, spine_y(t) + 30, 20, 24))
-    return band | (hila < 1) | (heart(x, y, t, build) < 1.10) | (spine < 1)
+    within: NDArray[np.bool_] = band | (hila < 1) | (heart(x, y, t, build) < 1.10) | (spine < 1)
+    return within
 
 
-def spine_y(t: NDArray | float) -> NDArray:
+def spine_y(t: NDArray[Any] | float) -> NDArray[Any]:
     """How far back the vertebral bodies lie, mm: the thoracic curve."""
     return 51 + 7 * np.sin(np.pi * np.clip((np.asarray(t) - 0.1) / 0.9, 0, 1))
 
 
 def inside_lung(
-    x: NDArray, y: NDArray, t: NDArray | float, side: int, build: Build, level: float = 1.0
+    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any] | float, side: int, build: Build, level: float = 1.0
 ) -> NDArray[np.bool_]:
     """Whether points lie in one lung, great vessels aside. `level` below 1 keeps away from the pleura."""
-    within = (lung(x, y, t, side, build) < level) & (side * x > 0)
-    return within & (t > dome(x, y, side, build) + 0.02 * (level < 1)) & ~mediastinum(x, y, t, build)
+    within: NDArray[np.bool_] = (lung(x, y, t, side, build) < level) & (side * x > 0)
+    above: NDArray[np.bool_] = t > dome(x, y, side, build) + 0.02 * (level < 1)
+    return within & above & ~mediastinum(x, y, t, build)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,7 +30,7 @@ from infnet.phantom.anatomy import (
 Slice = NDArray[np.float32]
 
 
-def outline(x: NDArray, y: NDArray, t: float) -> Slice:
+def outline(x: NDArray[Any], y: NDArray[Any], t: float) -> Slice:
     """Depth under the skin in mm along the ray from the middle; negative outside."""
     shoulder = np.clip((t - 0.66) / 0.3, 0, 1)
     shoulder = shoulder * shoulder * (3 - 2 * shoulder)
@@ -38,16 +40,17 @@ def outline(x: NDArray, y: NDArray, t: float) -> Slice:
     level = ((np.abs(x) / a) ** power + (np.abs(v) / b) ** power) ** (1 / power)
     furrow = np.where(v > 0, 5 * np.exp(-((x / 16) ** 2)), 3 * np.exp(-((x / 22) ** 2)))
     r = np.hypot(x, v)
-    return r / np.maximum(level, 1e-3) - r - furrow
+    depth: Slice = r / np.maximum(level, 1e-3) - r - furrow
+    return depth
 
 
-def bone(hu: Slice, level: NDArray, marrow: float, cortex: float, rim: float) -> None:
+def bone(hu: Slice, level: NDArray[Any], marrow: float, cortex: float, rim: float) -> None:
     """Fill level < 1 with marrow and its outer `rim` (in level) with cortex."""
     hu[level < 1] = cortex
     hu[level < 1 - rim] = marrow
 
 
-def wall(hu: Slice, x: NDArray, y: NDArray, t: float, depth: Slice, planes: Slice, bulk: Slice) -> None:
+def wall(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, depth: Slice, planes: Slice, bulk: Slice) -> None:
     """Skin, fat and the muscles with the fat between them."""
     hu[depth > 0] = 5
     hu[depth > 2.2] = FAT - 5
@@ -57,7 +60,7 @@ def wall(hu: Slice, x: NDArray, y: NDArray, t: float, depth: Slice, planes: Slic
     hu[muscle & (np.abs(planes) < 0.16)] = FAT + 30
 
 
-def shoulder_girdle(hu: Slice, x: NDArray, y: NDArray, t: float) -> None:
+def shoulder_girdle(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float) -> None:
     """Scapulae, collar bones and the heads of the upper arms."""
     side = np.abs(x)
     if t > 0.5:
@@ -74,7 +77,7 @@ def shoulder_girdle(hu: Slice, x: NDArray, y: NDArray, t: float) -> None:
         bone(hu, np.sqrt(ellipse(side, y, 146, 14, 20, 21)), MARROW + 60, CORTEX, 0.14)
 
 
-def ribs(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build) -> None:
+def ribs(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, build: Build) -> None:
     """Ribs run down from the spine to the front, so a slice cuts several of each side, at a slant."""
     s = float(taper(t))
     middle = -4 + 14 * (1 - s)
@@ -94,7 +97,7 @@ def ribs(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build) -> None:
     hu[(core < 0.95) & ~bony & (t < 0.8)] = 110
 
 
-def spine(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build, grain: Slice) -> None:
+def spine(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, build: Build, grain: Slice) -> None:
     """A vertebra or a disc, the canal, the arch with its processes, and the muscles beside them."""
     z = t * HEIGHT
     cx, cy = build.sway * np.sin(3 * t), float(spine_y(t))
@@ -125,7 +128,7 @@ def spine(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build, grain: Slic
     hu[ellipse(u, y, 0, cy + 23.5, 5.2, 4.4) < 1] = 38
 
 
-def breastbone(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build) -> None:
+def breastbone(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, build: Build) -> None:
     """Sternum: narrow below, wide at the manubrium."""
     if not 0.24 < t < 0.88:
         return
@@ -137,7 +140,7 @@ def breastbone(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build) -> Non
 
 
 def abdomen(
-    hu: Slice, x: NDArray, y: NDArray, t: float, build: Build, planes: Slice, bulk: Slice, grain: Slice
+    hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, build: Build, planes: Slice, bulk: Slice, grain: Slice
 ) -> None:
     """Liver, stomach with its gas, and spleen, each below its dome."""
     within = cage(x, y, t, build) < 0.985
@@ -159,7 +162,7 @@ def abdomen(
     hu[spleen] = 52
 
 
-def inside(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build, planes: Slice, bulk: Slice) -> None:
+def inside(hu: Slice, x: NDArray[Any], y: NDArray[Any], t: float, build: Build, planes: Slice, bulk: Slice) -> None:
     """Fill the cage, then the mediastinal fat and the heart."""
     within = cage(x, y, t, build) < 1
     hu[within] = FAT + 100 + 45 * np.clip(bulk[within], -1.5, 1.2)
@@ -172,7 +175,7 @@ def inside(hu: Slice, x: NDArray, y: NDArray, t: float, build: Build, planes: Sl
     hu[groove] = FAT + 40
 
 
-def table(hu: Slice, x: NDArray, y: NDArray) -> None:
+def table(hu: Slice, x: NDArray[Any], y: NDArray[Any]) -> None:
     """The couch: a hollow shell that bends up at its sides, and the thin mat on it."""
     top = 118 - x * x / 900
     hu[np.abs(y - top - 2.5) < 2.2] = -880
@@ -181,7 +184,7 @@ def table(hu: Slice, x: NDArray, y: NDArray) -> None:
 
 
 def paint(
-    x: NDArray, y: NDArray, t: float, build: Build, planes: Slice, bulk: Slice, grain: Slice
+    x: NDArray[Any], y: NDArray[Any], t: float, build: Build, planes: Slice, bulk: Slice, grain: Slice
 ) -> tuple[Slice, NDArray[np.bool_]]:
     """One slice (row, column) in HU without lungs and great vessels; and where the body is."""
     hu = np.full(np.broadcast_shapes(x.shape, y.shape), AIR, np.float32)

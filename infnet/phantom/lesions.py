@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,15 @@ class Spot:
     strength: float
     core: float
 
-    def level(self, x: NDArray, y: NDArray, z: float) -> NDArray:
+    def level(self, x: NDArray[Any], y: NDArray[Any], z: float) -> NDArray[Any]:
         """Squared distance in radii."""
         u, v = x - self.centre[0], y - self.centre[1]
         n, p = u * np.cos(self.normal) + v * np.sin(self.normal), v * np.cos(self.normal) - u * np.sin(self.normal)
         # A patch follows the curve of the pleura.
         n = n + p * p / 150
-        return (n / self.radii[0]) ** 2 + (p / self.radii[1]) ** 2 + ((z - self.centre[2]) / self.radii[2]) ** 2
+        across, along, up = self.radii
+        squared: NDArray[Any] = (n / across) ** 2 + (p / along) ** 2 + ((z - self.centre[2]) / up) ** 2
+        return squared
 
 
 def spots(rng: np.random.Generator, build: Build, count: int = 9) -> list[Spot]:
@@ -49,15 +52,22 @@ def spots(rng: np.random.Generator, build: Build, count: int = 9) -> list[Spot]:
         if not inside_lung(np.array([at[0]]), np.array([at[1]]), np.array([t]), side, build).all():
             continue
         radii = (rng.uniform(8, 16), rng.uniform(12, 27), rng.uniform(10, 18))
-        chosen.append(Spot((float(at[0]), float(at[1]), t * HEIGHT), float(np.arctan2(ray[1], ray[0])), radii,
-                           rng.uniform(0.0, 0.7), rng.uniform(-0.8, 0.5)))
+        chosen.append(
+            Spot(
+                (float(at[0]), float(at[1]), t * HEIGHT),
+                float(np.arctan2(ray[1], ray[0])),
+                radii,
+                rng.uniform(0.0, 0.7),
+                rng.uniform(-0.8, 0.5),
+            )
+        )
     return chosen
 
 
 def fields(
-    where: list[Spot], x: NDArray, y: NDArray, z: float, rough: NDArray, fine: NDArray
+    where: list[Spot], x: NDArray[Any], y: NDArray[Any], z: float, rough: NDArray[Any], fine: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Log strength of disease and of consolidation at points (n,) of one slice: higher is sicker."""
+    """Log strength of disease and of consolidation at points (n,) of one slice: higher is more diseased."""
     best = np.full(x.shape, -60.0, np.float32)
     core = best.copy()
     for spot in where:
@@ -75,11 +85,12 @@ def highest(field: NDArray[np.float32], count: int) -> tuple[NDArray[np.bool_], 
     chosen = np.zeros(field.shape, bool)
     if not count:
         return chosen, np.inf
-    index = np.argpartition(field, len(field) - count)[len(field) - count:]
+    index = np.argpartition(field, len(field) - count)[len(field) - count :]
     chosen[index] = True
     return chosen, float(field[index].min())
 
 
 def edge(field: NDArray[np.float32], threshold: float, width: float) -> NDArray[np.float32]:
     """1 well inside a lesion, 0.5 at its border, 0 outside."""
-    return (1 / (1 + np.exp(np.clip((threshold - field) / width, -30, 30)))).astype(np.float32)
+    share: NDArray[Any] = 1 / (1 + np.exp(np.clip((threshold - field) / width, -30, 30)))
+    return share.astype(np.float32, copy=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -10,7 +12,7 @@ from scipy.sparse import csr_array
 SPLINE_SPREAD = 0.33  # standard deviation of white noise after cubic B-spline smoothing along three axes
 
 
-def _spline_weights(position: NDArray, count: int) -> NDArray[np.float32]:
+def _spline_weights(position: NDArray[Any], count: int) -> NDArray[np.float32]:
     """Cubic B-spline weights (position, lattice) of positions in lattice units, 1 <= position < count - 2."""
     distance = np.abs(position[:, None] - np.arange(count)[None])
     near = 2 / 3 - distance**2 + distance**3 / 2
@@ -24,7 +26,9 @@ class Texture:
     The lattice is fixed in millimetres of the body, so one seed shows the same field on every grid.
     """
 
-    def __init__(self, rng: np.random.Generator, step: float, x: NDArray, y: NDArray, height: float = 240.0) -> None:
+    def __init__(
+        self, rng: np.random.Generator, step: float, x: NDArray[Any], y: NDArray[Any], height: float = 240.0
+    ) -> None:
         """`step`: mm between independent values; `x`, `y`: mm of columns and rows; `height`: mm along the body."""
         half = 200.0
         count, deep = int(2 * half / step) + 5, int(height / step) + 6
@@ -40,7 +44,8 @@ class Texture:
         weights = _spline_weights(np.array([np.clip(z / self.step + 1, 1, deep - 2.01)]), deep)[0]
         used = np.flatnonzero(weights)
         plane = sum(weights[k] * self.lattice[k] for k in used)
-        return self.down @ np.ascontiguousarray((self.across @ plane.T).T)
+        field: NDArray[np.float32] = self.down @ np.ascontiguousarray((self.across @ plane.T).T)
+        return field
 
 
 def ct_noise(rng: np.random.Generator, shape: tuple[int, int], pixel_mm: float) -> NDArray[np.float32]:
@@ -48,4 +53,5 @@ def ct_noise(rng: np.random.Generator, shape: tuple[int, int], pixel_mm: float) 
     white = rng.standard_normal(shape, np.float32)
     fine = max(0.55 / pixel_mm, 0.45)
     grain = gaussian_filter(white, fine, truncate=3) - gaussian_filter(white, 3 * fine, truncate=2)
-    return grain / max(float(grain.std()), 1e-6)
+    noise: NDArray[np.float32] = grain / max(float(grain.std()), 1e-6)
+    return noise

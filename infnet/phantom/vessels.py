@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,14 @@ def grow(rng: np.random.Generator, root: tuple[float, float, float], targets: ND
 
 
 def draw(
-    z: NDArray, y: NDArray, x: NDArray, start: NDArray, end: NDArray, radius: float, reach: float, slab: float,
+    z: NDArray[Any],
+    y: NDArray[Any],
+    x: NDArray[Any],
+    start: NDArray[Any],
+    end: NDArray[Any],
+    radius: float,
+    reach: float,
+    slab: float,
     paint: Callable[[Window, NDArray[np.float32]], None],
 ) -> None:
     """Call `paint(window, distance)` with the distance in mm to the segment's surface, negative inside.

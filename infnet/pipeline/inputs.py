@@ -8,23 +8,24 @@ whose window is unknown. Training uses these same functions. Arrays in, arrays o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.geometry.box import Box, crop, mask_box, resize
 from infnet.grey import window_grey, window_hu
 from infnet.notices import Notice, warn
 from infnet.study import CONSOLIDATION, GGO, Study
 
-CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # that the network of each role takes
-SMALLEST_BOX = 0.2  # of the slice's side: an apex is not blown up further than this
+CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # of the input, by the role of the network
+SMALLEST_BOX = 0.2  # of the slice's side: the apex of a lung is not enlarged further than this
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def network_box(lungs: NDArray) -> Box | None:
+def network_box(lungs: NDArray[Any]) -> Box | None:
     """The box of a slice (row, column) that the networks see, round the lungs on it; None without lung."""
     return mask_box(lungs, smallest=int(SMALLEST_BOX * min(lungs.shape)))
 
@@ -38,7 +39,7 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
         def window(i: int) -> None:
             grey[i] = window_hu(volume[i])
 
-        for _ in each(window, range(len(volume)), cores()):
+        for _ in map_in_threads(window, range(len(volume)), cores()):
             pass
         return grey, ()
     greys, scales = zip(*(window_grey(plane) for plane in to_8_bits(volume)), strict=True)
@@ -51,9 +52,11 @@ def grey_slices(study: Study) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
     return np.stack(greys), (warn("grey-scale", text),)
 
 
-def to_8_bits(volume: NDArray, bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
-    """Grey (slice, row, column) of more than 8 bits in 8: `bounds` are black and white, those of `volume` where not
-    given. What has 8 bits already stays as it is."""
+def to_8_bits(volume: NDArray[Any], bounds: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """Grey (slice, row, column) of more than 8 bits in 8; what has 8 bits already stays as it is.
+
+    bounds: the values that become black and white, the least and the greatest of `volume` where not given.
+    """
     if volume.dtype == np.uint8:
         return volume
     low, high = bounds or (float(volume.min()), float(volume.max()))
@@ -61,9 +64,12 @@ def to_8_bits(volume: NDArray, bounds: tuple[float, float] | None = None) -> NDA
     return np.stack([((plane.astype(np.float32) - low) * scale).astype(np.uint8) for plane in volume])
 
 
-def squares(grey: NDArray[np.uint8], places: Sequence[tuple[int, Box]], size: int) -> NDArray[np.float32]:
-    """Boxes of slices as normalised input (N, 3, size, size); `places`: index of the slice, and the box on it."""
-    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in places]))
+def squares(grey: NDArray[np.uint8], crops: Sequence[tuple[int, Box]], size: int) -> NDArray[np.float32]:
+    """Crops of slices as normalised input (N, 3, size, size).
+
+    grey: (slice, row, column). crops: N times the index of a slice, and the box on it.
+    """
+    return normalise(np.stack([resize(crop(grey[i], box), (size, size)) for i, box in crops]))
 
 
 def lung_input(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -80,12 +86,15 @@ def normalise(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Input of the class network (N, 6, S, S): normalised slices (N, 3, S, S), then three times the infection
-    probability (N, S, S)."""
+    """Input of the class network (N, 6, S, S): the slices, then three times the maps.
+
+    slices: normalised, (N, 3, S, S). maps: infection probability (N, S, S).
+    """
     return np.concatenate([slices, np.repeat(maps[:, None], 3, axis=1)], axis=1)
 
 
 def consolidation_share(classes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Class probabilities (N, 3, S, S) -> share of consolidation among infection (N, S, S), 0 to 1."""
     infection = classes[:, GGO] + classes[:, CONSOLIDATION]
-    return classes[:, CONSOLIDATION] / np.maximum(infection, 1e-6)
+    share: NDArray[np.float32] = classes[:, CONSOLIDATION] / np.maximum(infection, 1e-6)
+    return share

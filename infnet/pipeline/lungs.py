@@ -7,15 +7,16 @@ Upright slices: patient's right at the left of the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.graph import route_through_array
 
-from infnet.concurrency import cores, each, portions
+from infnet.concurrency import cores, map_in_threads, portions
 from infnet.engine import Engine
-from infnet.geometry.box import resize
+from infnet.geometry.box import extent, resize
 from infnet.pipeline.inputs import lung_input
 from infnet.pipeline.models import Model
 from infnet.study import LEFT, RIGHT, Study
@@ -51,7 +52,7 @@ def mark(grey: NDArray[np.uint8], engine: Engine, size: int, threshold: float = 
         maps = engine(lung_input(np.stack([resize(grey[i], (size, size)) for i in portion])))[:, 0]
         return [resize(probability, grey.shape[1:]) >= threshold for probability in maps]
 
-    for masks in each(work, portions(range(len(grey)), engine.batch), engine.parallel):
+    for masks in map_in_threads(work, portions(range(len(grey)), engine.batch), engine.parallel):
         yield from masks
 
 
@@ -64,7 +65,7 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     if not volumetric:
         across[[0, 2]] = False
     kept = np.zeros_like(mask)
-    box = _extent(mask)
+    box = extent(mask)
     if box is None:
         return kept
     labels, count = ndimage.label(mask[box], across)
@@ -77,33 +78,26 @@ def clean(mask: NDArray[np.bool_], volumetric: bool) -> NDArray[np.bool_]:
     else:
         keep = np.zeros(count + 1, bool)
         for plane in labels:
-            here = np.unique(plane)
-            keep[here] = sizes[here] >= SMALLEST_SHARE * sizes[here].max(initial=1)
+            pieces = np.unique(plane)
+            keep[pieces] = sizes[pieces] >= SMALLEST_SHARE * sizes[pieces].max(initial=1)
     keep[0] = False
 
     def fill(k: int) -> None:
         kept[box][k] = _filled(keep[labels[k]])
 
-    for _ in each(fill, range(len(labels)), cores()):
+    for _ in map_in_threads(fill, range(len(labels)), cores()):
         pass
     return kept
-
-
-def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    """The smallest box that holds all of a mask (slice, row, column)."""
-    along = [np.flatnonzero(mask.any(other)) for other in ((1, 2), (0, 2), (0, 1))]
-    if not len(along[0]):
-        return None
-    return tuple(slice(int(a[0]), int(a[-1]) + 1) for a in along)  # type: ignore[return-value]
 
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A slice's mask without holes: all that the background at the rim does not reach."""
     outside, _ = ndimage.label(np.pad(~plane, 1, constant_values=True))
-    return (outside != outside[0, 0])[1:-1, 1:-1]
+    filled: NDArray[np.bool_] = outside != outside[0, 0]
+    return filled[1:-1, 1:-1]
 
 
-def drop_air(mask: NDArray[np.bool_], hu: NDArray, pixel_area_mm2: float) -> NDArray[np.bool_]:
+def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -> NDArray[np.bool_]:
     """Drop the trachea and bowel gas: pieces of a slice up to 900 mm2 that hold air, not lung. (slice, row, column)."""
     kept = mask.copy()
 
@@ -116,7 +110,7 @@ def drop_air(mask: NDArray[np.bool_], hu: NDArray, pixel_area_mm2: float) -> NDA
                 if np.median(hu[k][where][piece]) < AIR_HU:
                     kept[k][where] &= ~piece
 
-    for _ in each(work, range(len(mask)), cores()):
+    for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return kept
 
@@ -139,14 +133,15 @@ def _gap(columns: NDArray[np.int64], middle: float, width: float) -> int:
 
 
 def _seam(piece: NDArray[np.bool_], middle: int) -> NDArray[np.bool_]:
-    """True left of the cheapest top-to-bottom cut near column `middle` through two lungs that touch."""
+    """True to the left of the cheapest cut from top to bottom, near column `middle`, through two lungs that touch."""
     columns = piece.shape[1]
     reach = max(columns // 8, 2)
     low, high = max(middle - reach, 0), min(middle + reach + 1, columns)
     band = piece[:, low:high]
     cost = np.where(band, 1.0, 0.02) + 0.002 * np.abs(np.arange(low, high) - middle)
     start = (0, middle - low)
-    path, _ = route_through_array(cost, start, (len(band) - 1, middle - low), fully_connected=True)
+    route: Any = route_through_array  # scikit-image has no types
+    path, _ = route(cost, start, (len(band) - 1, middle - low), fully_connected=True)
     cut = np.full(len(piece), middle)
     for row, column in path:
         cut[row] = column + low
@@ -160,7 +155,7 @@ def split_sides(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bo
     that touch are cut where they are thinnest. In a volume all slices share one midline, otherwise each has its own.
     """
     sides = np.zeros(mask.shape, np.uint8)
-    bodies = np.array(list(each(_body, grey, cores())))
+    bodies = np.array(list(map_in_threads(_body, grey, cores())))
     columns = mask.sum(1)
     if volumetric:
         bodies[:] = np.median(bodies, axis=0)
@@ -181,6 +176,6 @@ def split_sides(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bo
             else:
                 out[piece] = RIGHT if on_right >= 0.5 else LEFT
 
-    for _ in each(work, range(len(mask)), cores()):
+    for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return sides

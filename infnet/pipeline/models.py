@@ -50,7 +50,7 @@ def load_engines(
     precision: str | None = None,
     threads: int | None = None,
 ) -> Engines:
-    """The shipped networks, verified, built and kept; what is not given is chosen by what there is.
+    """The shipped networks, verified, built and kept; what is not given is chosen by what this machine has.
 
     infection: a registry name. device: cpu, cuda:1, mps ... engine: openvino or torch. precision: fp32 or bf16.
     threads: of the processor, all where not given. Raises InfNetError for what is unknown or cannot be had here.

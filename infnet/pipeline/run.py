@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.concurrency import each, portions
+from infnet.concurrency import map_in_threads, portions
 from infnet.errors import GeometryError
 from infnet.geometry.box import Box, crop, resize
 from infnet.geometry.orientation import Orientation
@@ -25,8 +25,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Growing:
-    """A result on its way. result: its arrays fill slice by slice. ready: bool, for each upright slice whether it is
-    final."""
+    """A result that is being computed.
+
+    result: its arrays fill slice by slice. ready: bool (upright slice), whether the slice is final.
+    """
 
     result: Segmentation
     ready: NDArray[np.bool_]
@@ -42,11 +44,11 @@ def segment(
 ) -> Segmentation:
     """Find the lungs, the infection in them, and its classes; all on the grid of `study`.
 
-    `engines`: from `load_engines`; the shipped ones are loaded once and kept when not given. `known_lungs`: a lung mask
-    from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung network's.
-    `progress(done, total)` is called after every batch of slices. `watch` is called once, when the lungs are known,
-    with the result that then fills. Touches no file. Raises InfNetError where weights are missing or damaged, and
-    GeometryError where `known_lungs` has another shape.
+    engines: from `load_engines`; the shipped ones are loaded once and kept when not given. known_lungs: uint8 (slice,
+    row, column), a lung mask from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung
+    network's. progress(done, total) is called after every batch of slices. watch is called once, when the lungs are
+    known, with the result that is filled from then on. Touches no file. Raises InfNetError where weights are missing or
+    damaged, and GeometryError where `known_lungs` has another shape.
     """
     if known_lungs is not None and known_lungs.shape != study.pixels.shape:
         raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
@@ -74,14 +76,15 @@ def segment(
         lungs=stored_lungs,
         notices=(*study.notices, *grey_notices, *_notices(study, orientation, lungs)),
         consolidation=orientation.undo(maps.consolidation),
+        consolidation_threshold=engines.classes.entry.threshold,
     )
     if watch:
         watch(Growing(result, ready))
 
     def work(portion: Sequence[int]) -> int:
-        places = [(i, boxes[i]) for i in portion]
+        crops = [(i, boxes[i]) for i in portion]
         infected = []
-        for (i, box), square in zip(places, _infection(grey, places, engines.infection), strict=True):
+        for (i, box), square in zip(crops, _infection(grey, crops, engines.infection), strict=True):
             probability = resize(square, box.shape) * (crop(lungs[i], box) > 0)
             crop(maps.probability[i], box)[:] = probability
             if (probability >= LOWEST_THRESHOLD).any():
@@ -90,13 +93,15 @@ def segment(
             probability = crop(maps.probability[i], box)
             share = np.rint(255 * resize(square, box.shape)) * (probability >= LOWEST_THRESHOLD)
             crop(maps.consolidation[i], box)[:] = share
-            crop(maps.labels[i], box)[:] = label(probability, share.astype(np.uint8), engines.threshold)
+            crop(maps.labels[i], box)[:] = label(
+                probability, share.astype(np.uint8), engines.threshold, result.consolidation_threshold
+            )
         ready[list(portion)] = True
         return len(portion)
 
     engine = engines.infection.engine
     done = 2 * count - len(boxes)
-    for finished in each(work, portions(list(boxes), engine.batch), engine.parallel):
+    for finished in map_in_threads(work, portions(list(boxes), engine.batch), engine.parallel):
         done += finished
         report(done)
 
@@ -107,8 +112,10 @@ def segment(
 
 @dataclass(frozen=True)
 class _Maps:
-    """Upright views of arrays that lie on the grid of the study, so that nothing is turned back at the end. They start
-    as zeros that take no memory before something is written."""
+    """Upright views of arrays on the grid of the study, so that nothing is turned back at the end.
+
+    They start as zeros, which take no memory before something is written.
+    """
 
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32]
@@ -121,7 +128,7 @@ class _Maps:
 
 
 def _notices(study: Study, orientation: Orientation, lungs: NDArray[np.uint8]) -> tuple[Notice, ...]:
-    """What a reader should know of the upright lungs, and of the way in which the study is stored."""
+    """What is unusual about the upright lungs, and about how the study is stored."""
     notices = []
     if orientation.axes[0] != 0:
         text = "Not stored in axial slices: rows of the table are slices as stored, pictures are axial."
@@ -142,15 +149,15 @@ def _notices(study: Study, orientation: Orientation, lungs: NDArray[np.uint8]) -
     return tuple(notices)
 
 
-def _infection(grey: NDArray[np.uint8], places: list[tuple[int, Box]], model: Model) -> NDArray[np.float32]:
-    """Infection probability (N, size, size) on the crops."""
-    return model.engine(squares(grey, places, model.entry.size))[:, 0]
+def _infection(grey: NDArray[np.uint8], crops: list[tuple[int, Box]], model: Model) -> NDArray[np.float32]:
+    """Infection probability (N, size, size) of `crops`: index of the slice, and the box on it."""
+    return model.engine(squares(grey, crops, model.entry.size))[:, 0]
 
 
 def _consolidation(
     grey: NDArray[np.uint8], infected: list[tuple[int, Box, NDArray[np.float32]]], model: Model
 ) -> NDArray[np.float32]:
-    """Share of consolidation among infection, (N, size, size), given the infection maps of the crops."""
+    """Share of consolidation among infection, (N, size, size), of crops with their infection probability."""
     if not infected:
         return np.empty((0, 0, 0), np.float32)
     size = model.entry.size

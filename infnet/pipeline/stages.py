@@ -1,4 +1,4 @@
-"""What the network sees on its way: S_g, S_5, S_4, S_3 and the edge map of one slice (Inf-Net, Fig. 2 of the paper)."""
+"""The maps inside the network for one slice: S_g, S_5, S_4, S_3 and the edge (Inf-Net, Fig. 2 of the paper)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def stages(
 
 
 def _single(study: Study, grid: Grid, index: int) -> Study:
-    """The one upright slice as a study of its own, stored as its study is."""
+    """An upright slice as a study of its own, stored in the same orientation."""
     pixels = np.take(study.pixels, [grid.along(0, index)], grid.orientation.axes[0])
     if not study.is_hu and study.pixels.dtype != np.uint8:
         # Grey of more than 8 bits is read by the range of the whole study.

@@ -28,9 +28,9 @@ def is_available(uid: str) -> bool:
 
 def decode_openjpeg(source: bytes, runner: Any) -> bytes:
     """Asked by pydicom: one JPEG 2000 frame as the bytes of its pixels."""
-    import openjpeg
+    from openjpeg.utils import decode_pixel_data
 
-    frame = openjpeg.decode_pixel_data(source, version=2)
+    frame = decode_pixel_data(source, version=2)
     precision = runner.get_option("j2k_precision", runner.bits_stored)
     runner.set_option("bits_allocated", 8 if precision <= 8 else 16 if precision <= 16 else 32)
     return bytes(frame)
@@ -39,7 +39,7 @@ def decode_openjpeg(source: bytes, runner: Any) -> bytes:
 def frames_of(path: str, syntax: str, tags: list[str]) -> Any:
     """Stored values of each frame in turn, (row, column). Raises whatever pydicom and its plugins raise."""
     import pydicom
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
     dataset = pydicom.dcmread(path, force=True, specific_tags=[*tags, "PixelData"])

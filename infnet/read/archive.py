@@ -1,7 +1,7 @@
 """From what the user gave - files, folders, zips - to a flat list of files.
 
 Members of a zip are written under made-up names into a private folder that is deleted afterwards, so a hostile name
-can reach nothing; what they unpack to is counted while it is written, so a lying size cannot either.
+can reach nothing; their bytes are counted while they are written, so a false size cannot fill the disk.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from infnet.errors import ReadError
 from infnet.read import sniff
@@ -27,10 +28,17 @@ MAX_RATIO = 200  # times smaller than its contents: beyond it, and with much ins
 RATIO_MATTERS = 256 << 20  # bytes of contents; a small phantom of one grey may well shrink 500 times
 MAX_DIRECTORY = 16 << 20  # bytes of a zip's list of members
 _CHUNK = 1 << 20
-# The zip library words a dozen kinds of damage in as many exceptions.
+# The zip library raises as many exceptions as there are kinds of damage.
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, OSError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    OSError,
+)
 _REPACK = "pack the folder of one CT series again"
 
 
@@ -61,20 +69,20 @@ def gather(paths: str | Path | Sequence[str | Path]) -> Iterator[Gathered]:
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     if not given:
         raise refuse("input", "nothing was given", "give a DICOM folder, a zip, a NIfTI file or pictures")
-    found = Gathered(given[0].resolve().name if len(given) == 1 else f"{len(given)} files")
+    gathered = Gathered(given[0].resolve().name if len(given) == 1 else f"{len(given)} files")
     with ExitStack() as stack:
         for file in _walk(given):
             try:
                 kind = sniff.kind_of(file)
             except NotUsed as why:
-                found.skip(file.label, why)
+                gathered.skip(file.label, why)
                 continue
             if kind == "zip":
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="infnet-"))
-                _unpack(file, Path(folder), found)
+                _unpack(file, Path(folder), gathered)
             else:
-                found.add(file, kind)
-        yield found
+                gathered.add(file, kind)
+        yield gathered
 
 
 def _walk(given: list[Path]) -> Iterator[File]:
@@ -109,8 +117,8 @@ def _clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
-def _unpack(file: File, folder: Path, found: Gathered) -> None:
-    """Write the usable members of a zip to `folder`, and list them in `found`."""
+def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
+    """Write the usable members of a zip to `folder`, and list them in `gathered`."""
     _check_directory(file)
     try:
         with zipfile.ZipFile(file.path) as archive:
@@ -131,9 +139,9 @@ def _unpack(file: File, folder: Path, found: Gathered) -> None:
                             if written > min(_allowed(file), MAX_BYTES):
                                 raise refuse(file.label, "unpacks to far more than a chest CT holds", _REPACK)
                             out.write(chunk)
-                    found.add(target, kind)
+                    gathered.add(target, kind)
                 except NotUsed as why:
-                    found.skip(target.label, why)
+                    gathered.skip(target.label, why)
     except ReadError:
         raise
     except _DAMAGE as error:
@@ -142,7 +150,7 @@ def _unpack(file: File, folder: Path, found: Gathered) -> None:
         raise refuse(file.label, "a damaged zip", "pack or download it again") from None
 
 
-def _kind_of_member(source) -> sniff.Kind:  # type: ignore[no-untyped-def]
+def _kind_of_member(source: IO[bytes]) -> sniff.Kind:
     kind = sniff.kind_of_bytes(source.read(sniff.HEAD))
     if kind == "zip":
         raise NotUsed("a zip inside a zip", "unpack the outer zip first")
@@ -154,7 +162,7 @@ def _allowed(file: File) -> int:
 
 
 def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse a zip that is not an honest container of images. Raises ReadError."""
+    """Refuse a zip that may harm the machine or cannot be unpacked. Raises ReadError."""
     if not members:
         raise refuse(file.label, "an empty zip", _REPACK)
     for member in members:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from infnet.read import dicom_tags as tags
+from infnet.read.dicom_slice import Facts, Header, Slice
 from infnet.read.files import MAX_BYTES, MAX_FILES, MAX_SIDE, File, NotUsed, in_words
 
 _CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -23,70 +21,61 @@ _KINDS = {
     "SEG": "a segmentation (SEG), not CT",
     "DOC": "a document (DOC), not an image",
 }
-# fmt: off
 PIXEL_TAGS = [
-    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "ModalityLUTSequence", "PixelPaddingValue",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "ModalityLUTSequence",
+    "PixelPaddingValue",
     "PixelPaddingRangeLimit",
 ]
 _TAGS = [
     *PIXEL_TAGS,
-    "SOPClassUID", "ImageType", "Modality", "Manufacturer", "ManufacturerModelName", "SeriesDescription",
-    "PatientName", "PatientID", "KVP", "ConvolutionKernel", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber",
-    "InstanceNumber", "ContentTime", "TemporalPositionIdentifier", "SpacingBetweenSlices", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept", "RescaleType",
-    "LossyImageCompression", "BurnedInAnnotation", "SharedFunctionalGroupsSequence",
+    "SOPClassUID",
+    "ImageType",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SeriesDescription",
+    "PatientName",
+    "PatientID",
+    "KVP",
+    "ConvolutionKernel",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "ContentTime",
+    "TemporalPositionIdentifier",
+    "SpacingBetweenSlices",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "LossyImageCompression",
+    "BurnedInAnnotation",
+    "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
-# fmt: on
 
-
-@dataclass(frozen=True)
-class Header:
-    """What all frames of one file share. `trouble`: (reason, action) where the pixels cannot be used."""
-
-    file: File
-    syntax: str
-    frames: int
-    rows: int
-    columns: int
-    allocated: int
-    stored: int
-    signed: bool
-    padding: tuple[int, int] | None
-    has_lut: bool
-    series: str
-    facts: dict[str, Any]
-    private: tuple[str, ...] = ()
-    trouble: tuple[str, str] | None = None
-
-    @property
-    def frame_bytes(self) -> int:
-        return self.rows * self.columns * (self.allocated // 8)
-
-
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """One frame. position: LPS mm of the first pixel; orientation: row then column cosines; spacing: row, column mm."""
-
-    header: Header
-    frame: int
-    position: NDArray[np.float64] | None
-    orientation: NDArray[np.float64] | None
-    spacing: tuple[float, float] | None
-    between: float | None
-    slope: float | None
-    intercept: float | None
-    instance: int
-    phase: dict[str, str] = field(default_factory=dict)
+Get = Callable[[str], Any]  # a tag's value by its keyword
 
 
 def scan(file: File) -> list[Slice]:
     """The CT slices in `file`, usually one. Raises NotUsed, with the reason, where it holds none."""
     dataset, syntax = tags.open_dataset(file, _TAGS, pixels=False)
-    get: Callable[[str], Any] = lambda keyword: tags.get(dataset, keyword)  # noqa: E731
+    get = partial(tags.get, dataset)
     rows, columns = tags.integer(get("Rows")), tags.integer(get("Columns"))
-    image_type = [str(part).upper() for part in tags.many(get("ImageType"))]
+    image_type = [str(word).upper() for word in tags.many(get("ImageType"))]
     _check_kind(str(get("SOPClassUID") or ""), str(get("Modality") or "").upper(), rows, image_type)
     if not rows or not columns:
         raise NotUsed("no image size in it (Rows and Columns)", tags.DAMAGED)
@@ -99,29 +88,38 @@ def scan(file: File) -> list[Slice]:
     signed = tags.integer(get("PixelRepresentation")) == 1
     number = get("NumberOfFrames")
     frames = 1 if number is None or str(number).strip() == "" else tags.integer(number) or 0
-    trouble = _trouble(file, syntax, rows, columns, frames, allocated, stored)
-    facts = {
-        "modality": "CT",
-        "description": str(get("SeriesDescription") or "").strip(),
-        "series_number": tags.integer(get("SeriesNumber")),
-        "manufacturer": str(get("Manufacturer") or "").strip(),
-        "model": str(get("ManufacturerModelName") or "").strip(),
-        "kernel": "/".join(str(part) for part in tags.many(get("ConvolutionKernel"))),
-        "kvp": tags.number(get("KVP")),
-        "inverted": shown_as == "MONOCHROME1",
-        "projection": "MIP" in image_type or "MINIP" in image_type,
-        "lossy": str(get("LossyImageCompression") or "") == "01",
-        "burned_in": str(get("BurnedInAnnotation") or "").strip().upper() == "YES",
-    }
     header = Header(
-        file, syntax, frames, rows, columns, allocated, stored, signed, _padding(get, signed),
+        file=file,
+        syntax=syntax,
+        frames=frames,
+        rows=rows,
+        columns=columns,
+        allocated=allocated,
+        stored=stored,
+        signed=signed,
+        padding=_padding(get, signed),
         has_lut=bool(tags.many(get("ModalityLUTSequence"))),
         series=str(get("SeriesInstanceUID") or "").strip() or "dicom",
-        facts=facts,
+        facts=_facts(get, image_type, inverted=shown_as == "MONOCHROME1"),
         private=_private(get),
-        trouble=trouble,
-    )  # fmt: skip
+        trouble=_trouble(file, syntax, (frames, rows, columns), allocated, stored),
+    )
     return _slices(dataset, header, image_type)
+
+
+def _facts(get: Get, image_type: list[str], inverted: bool) -> Facts:
+    return Facts(
+        description=str(get("SeriesDescription") or "").strip(),
+        series_number=tags.integer(get("SeriesNumber")),
+        manufacturer=str(get("Manufacturer") or "").strip(),
+        model=str(get("ManufacturerModelName") or "").strip(),
+        kernel="/".join(str(word) for word in tags.many(get("ConvolutionKernel"))),
+        kvp=tags.number(get("KVP")),
+        inverted=inverted,
+        projection="MIP" in image_type or "MINIP" in image_type,
+        lossy=str(get("LossyImageCompression") or "") == "01",
+        burned_in=str(get("BurnedInAnnotation") or "").strip().upper() == "YES",
+    )
 
 
 def _check_kind(sop_class: str, modality: str, rows: int | None, image_type: list[str]) -> None:
@@ -145,9 +143,10 @@ def _check_kind(sop_class: str, modality: str, rows: int | None, image_type: lis
 
 
 def _trouble(
-    file: File, syntax: str, rows: int, columns: int, frames: int, allocated: int, stored: int
+    file: File, syntax: str, shape: tuple[int, int, int], allocated: int, stored: int
 ) -> tuple[str, str] | None:
-    """Why these pixels must not be decoded: sizes that are absurd, or that the file is too short for."""
+    """Why these pixels (frame, row, column) must not be decoded: absurd sizes, or a file that is too short for them."""
+    frames, rows, columns = shape
     if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
         return f"{allocated} bits a pixel, {stored} of them stored, is no CT", tags.DAMAGED
     if not 0 < frames <= MAX_FILES:
@@ -166,54 +165,58 @@ def _trouble(
 def _slices(dataset: Any, header: Header, image_type: list[str]) -> list[Slice]:
     """One Slice per frame: per-frame groups first, then the shared ones, then the top level."""
     shared = tags.first(tags.many(tags.get(dataset, "SharedFunctionalGroupsSequence")))
-    each = tags.many(tags.get(dataset, "PerFrameFunctionalGroupsSequence"))
-    acquisition, time_point = tags.get(dataset, "AcquisitionNumber"), tags.get(dataset, "TemporalPositionIdentifier")
-    phase = {
+    per_frame = tags.many(tags.get(dataset, "PerFrameFunctionalGroupsSequence"))
+    series_phase = {
         "image type": "/".join(image_type),
-        "kernel": str(header.facts["kernel"]),
-        "kV": str(header.facts["kvp"]),
+        "kernel": header.facts.kernel,
+        "kV": str(header.facts.kvp),
         "content time": str(tags.get(dataset, "ContentTime")),
     }
-    found = []
+    slices = []
     for frame in range(header.frames if header.trouble is None else 1):
-        own = each[frame] if frame < len(each) else None
-
-        def value(group: str, keyword: str, own: Any = own) -> Any:
-            for place in (own, shared):
-                item = tags.first(tags.many(tags.get(place, group))) if place is not None else None
-                if item is not None and (inner := tags.get(item, keyword)) is not None:
-                    return inner
-            return tags.get(dataset, keyword)
-
-        if "PERFUSION" in [str(p).upper() for p in tags.many(value("CTImageFrameTypeSequence", "FrameType"))]:
-            raise NotUsed("a perfusion map, not CT values", "give the CT slices")
-        unit = str(value("PixelValueTransformationSequence", "RescaleType") or "").upper().strip()
-        if unit not in ("", "HU", "US", "HU_MOD", "UNSPECIFIED"):
-            raise NotUsed(f"a map in {unit[:16]}, not in HU", "give the CT slices")
-        spacing = tags.numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
-        found.append(
-            Slice(
-                header,
-                frame,
-                tags.numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3),
-                tags.cosines(value("PlaneOrientationSequence", "ImageOrientationPatient")),
-                (float(spacing[0]), float(spacing[1])) if spacing is not None and (spacing > 0).all() else None,
-                tags.number(value("PixelMeasuresSequence", "SpacingBetweenSlices")),
-                tags.number(value("PixelValueTransformationSequence", "RescaleSlope")),
-                tags.number(value("PixelValueTransformationSequence", "RescaleIntercept")),
-                (tags.integer(tags.get(dataset, "InstanceNumber")) or 0) * MAX_FILES + frame,
-                {
-                    "acquisition": str(value("FrameContentSequence", "FrameAcquisitionNumber") or acquisition),
-                    "time point": str(value("FrameContentSequence", "TemporalPositionIndex") or time_point),
-                    "stack": str(value("FrameContentSequence", "StackID")),
-                    **phase,
-                },
-            )
-        )
-    return found
+        groups = [g for g in (per_frame[frame] if frame < len(per_frame) else None, shared) if g is not None]
+        slices.append(_slice(dataset, header, frame, groups, series_phase))
+    return slices
 
 
-def _padding(get: Callable[[str], Any], signed: bool) -> tuple[int, int] | None:
+def _slice(dataset: Any, header: Header, frame: int, groups: list[Any], series_phase: dict[str, str]) -> Slice:
+    """One frame; a tag is asked of the functional `groups` in their order, then of the top level."""
+
+    def value(sequence: str, keyword: str) -> Any:
+        for group in groups:
+            item = tags.first(tags.many(tags.get(group, sequence)))
+            if item is not None and (inner := tags.get(item, keyword)) is not None:
+                return inner
+        return tags.get(dataset, keyword)
+
+    if "PERFUSION" in [str(word).upper() for word in tags.many(value("CTImageFrameTypeSequence", "FrameType"))]:
+        raise NotUsed("a perfusion map, not CT values", "give the CT slices")
+    unit = str(value("PixelValueTransformationSequence", "RescaleType") or "").upper().strip()
+    if unit not in ("", "HU", "US", "HU_MOD", "UNSPECIFIED"):
+        raise NotUsed(f"a map in {unit[:16]}, not in HU", "give the CT slices")
+    spacing = tags.numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
+    acquisition = value("FrameContentSequence", "FrameAcquisitionNumber") or tags.get(dataset, "AcquisitionNumber")
+    time_point = value("FrameContentSequence", "TemporalPositionIndex")
+    return Slice(
+        header=header,
+        frame=frame,
+        position=tags.numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3),
+        orientation=tags.cosines(value("PlaneOrientationSequence", "ImageOrientationPatient")),
+        spacing=(float(spacing[0]), float(spacing[1])) if spacing is not None and (spacing > 0).all() else None,
+        between=tags.number(value("PixelMeasuresSequence", "SpacingBetweenSlices")),
+        slope=tags.number(value("PixelValueTransformationSequence", "RescaleSlope")),
+        intercept=tags.number(value("PixelValueTransformationSequence", "RescaleIntercept")),
+        instance=(tags.integer(tags.get(dataset, "InstanceNumber")) or 0) * MAX_FILES + frame,
+        phase={
+            "acquisition": str(acquisition),
+            "time point": str(time_point or tags.get(dataset, "TemporalPositionIdentifier")),
+            "stack": str(value("FrameContentSequence", "StackID")),
+            **series_phase,
+        },
+    )
+
+
+def _padding(get: Get, signed: bool) -> tuple[int, int] | None:
     """The stored values that mean padding, lowest and highest. Written unsigned though signed is a common slip."""
     first = tags.integer(get("PixelPaddingValue"))
     if first is None:
@@ -223,7 +226,7 @@ def _padding(get: Callable[[str], Any], signed: bool) -> tuple[int, int] | None:
     return min(values), max(values)
 
 
-def _private(get: Callable[[str], Any]) -> tuple[str, ...]:
+def _private(get: Get) -> tuple[str, ...]:
     """The words of the patient's name and number, lower case, so that no label repeats them."""
     text = f"{get('PatientName') or ''} {get('PatientID') or ''}".lower()
     for separator in "^=,;\\/":

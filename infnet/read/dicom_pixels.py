@@ -1,36 +1,25 @@
-"""The stored values of DICOM slices, and HU from them. Compressed pixels are decoded in child processes."""
+"""The stored values of DICOM slices, and HU from them."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.errors import ReadError
-from infnet.read.dicom_header import PIXEL_TAGS, Header, Slice
+from infnet.read.dicom_children import decode_in_children
+from infnet.read.dicom_header import PIXEL_TAGS
+from infnet.read.dicom_slice import Header, Slice
 from infnet.read.dicom_tags import EXPLICIT_BIG, NATIVE, open_dataset
 from infnet.read.files import NotUsed, in_words, refuse
 from infnet.read.values import AIR, compact
 
-WORKERS = 2
-CHILD_MEMORY = 2 << 30  # bytes of address space that Python, NumPy and the codecs map before any pixel
-CHILD_SECONDS = 30.0  # to start, on a busy machine
-FRAME_SECONDS = 1.0  # a 512 x 512 frame takes about 0.01 s
 PIXEL_DATA = 0x7FE00010
 _AGAIN = "export or copy it again"
 
-Put = Callable[[int, NDArray], None]
 
-
-def stored_values(slices: Sequence[Slice]) -> NDArray:
+def stored_values(slices: Sequence[Slice]) -> NDArray[Any]:
     """Stored values of `slices`, all of one size, in their order: (slice, row, column), the type they are stored in.
 
     Raises ReadError, naming the file, where pixels are missing, too few or cannot be decoded.
@@ -40,8 +29,8 @@ def stored_values(slices: Sequence[Slice]) -> NDArray:
     header = slices[0].header
     stored = np.empty((len(slices), header.rows, header.columns), dtype)
     files: dict[str, list[tuple[int, Slice]]] = {}
-    for index, one in enumerate(slices):
-        files.setdefault(str(one.header.file.path), []).append((index, one))
+    for index, slice_ in enumerate(slices):
+        files.setdefault(str(slice_.header.file.path), []).append((index, slice_))
 
     compressed = []
     for wanted in files.values():
@@ -49,9 +38,9 @@ def stored_values(slices: Sequence[Slice]) -> NDArray:
         if header.syntax in NATIVE or _only_says_compressed(header):
             _read_native(header, wanted, stored)
         else:
-            compressed.append((header, {one.frame: index for index, one in wanted}))
+            compressed.append((header, {slice_.frame: index for index, slice_ in wanted}))
     if compressed:
-        _decode_in_children(compressed, stored)
+        decode_in_children(compressed, stored)
     return stored
 
 
@@ -81,7 +70,7 @@ def _only_says_compressed(header: Header) -> bool:
     return element is not None and not element.is_undefined_length and len(element.value) in (expected, expected + 1)
 
 
-def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArray) -> None:
+def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArray[Any]) -> None:
     element = _pixel_element(header)
     if element is None:
         raise refuse(header.file.label, "no pixels in it", _AGAIN)
@@ -98,103 +87,11 @@ def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArra
     kind = f"{order}{'i' if header.signed else 'u'}{header.allocated // 8}"
     frames = np.frombuffer(element.value, kind, header.frames * header.rows * header.columns)
     frames = frames.reshape(header.frames, header.rows, header.columns)
-    for index, one in wanted:
-        stored[index] = frames[one.frame]
+    for index, slice_ in wanted:
+        stored[index] = frames[slice_.frame]
 
 
-def _decode_in_children(compressed: list[tuple[Header, dict[int, int]]], stored: NDArray) -> None:
-    """Fill the slices of `stored` that compressed files hold. Raises ReadError for the first that fails."""
-
-    def put(index: int, values: NDArray) -> None:
-        stored[index] = values
-
-    workers = max(1, min(WORKERS, os.cpu_count() or 1, len(compressed) // 8))
-    parts = [compressed[worker::workers] for worker in range(workers)]
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(_decode_part, part, put) for part in parts]:
-            done.result()
-
-
-def _decode_part(part: list[tuple[Header, dict[int, int]]], put: Put) -> None:
-    frames = sum(header.frames for header, _ in part)
-    largest = max(header.frame_bytes for header, _ in part)
-    file_size = max(header.file.path.stat().st_size for header, _ in part)
-    seconds = CHILD_SECONDS + FRAME_SECONDS * frames * max(1.0, largest / (1 << 20))
-    job = {
-        "files": [{"path": str(header.file.path.resolve()), "syntax": header.syntax} for header, _ in part],
-        "tags": PIXEL_TAGS,
-        "memory": CHILD_MEMORY + 16 * largest + 4 * file_size,
-        "seconds": int(seconds) + 1,
-    }
-    # One thread: thread stacks of the numerics libraries would count against the memory limit.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "infnet.read._decode"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
-    assert child.stdin is not None
-    assert child.stdout is not None
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        child.kill()
-
-    clock = threading.Timer(seconds, stop)
-    clock.daemon = True
-    clock.start()
-    at = part[0][0]
-    try:
-        with child.stdin as to_child:
-            to_child.write(json.dumps(job).encode())
-        for at, indices in part:
-            _receive(child.stdout, at, indices, put)
-    except (EOFError, BrokenPipeError):
-        reason = "decoding its pixels took too long" if late.is_set() else "its pixels made the decoder crash"
-        raise refuse(at.file.label, reason, "export the series again uncompressed, or leave this file out") from None
-    finally:
-        clock.cancel()
-        child.kill()
-        child.stdout.close()
-        child.wait()
-
-
-def _receive(stream: IO[bytes], header: Header, indices: dict[int, int], put: Put) -> None:
-    """Take one file's frames from the child. Raises ReadError where it says no, EOFError where it died."""
-    for frame in range(header.frames + 1):
-        line = stream.readline(4096)
-        if not line.endswith(b"\n"):
-            raise EOFError
-        head = json.loads(line)
-        if "error" in head or ("end" in head and frame < header.frames):
-            raise _cannot_decode(header, head.get("error", ""))
-        if "end" in head:
-            return
-        dtype = np.dtype(head["dtype"])
-        if tuple(head["shape"]) != (header.rows, header.columns) or dtype.itemsize > 4 or frame == header.frames:
-            raise _cannot_decode(header, "")
-        data = stream.read(header.rows * header.columns * dtype.itemsize)
-        if len(data) < header.rows * header.columns * dtype.itemsize:
-            raise EOFError
-        if frame in indices:
-            put(indices[frame], np.frombuffer(data, dtype).reshape(header.rows, header.columns))
-
-
-def _cannot_decode(header: Header, error: str) -> ReadError:
-    name = syntax_name(header.syntax).split(",")[0]
-    if error == "NotImplementedError":
-        return refuse(header.file.label, f"this program cannot decode {name}", "export it uncompressed")
-    return refuse(header.file.label, f"its pixels are damaged ({name})", "export or copy it again, or leave it out")
-
-
-def syntax_name(uid: str) -> str:
-    """What a transfer syntax is called, or its number where pydicom does not know it."""
-    from pydicom.uid import UID_dictionary
-
-    return str(UID_dictionary[uid][0] if uid in UID_dictionary else uid)[:100]
-
-
-def to_hu(stored: NDArray, slices: Sequence[Slice]) -> NDArray:
+def to_hu(stored: NDArray[Any], slices: Sequence[Slice]) -> NDArray[Any]:
     """Stored values (slice, row, column) -> HU, each slice by its own rescale; int16 if integral, else float32.
 
     Padding, and everything below air, becomes air (-1024). `stored` is used up: HU may take its place in memory.
@@ -206,8 +103,8 @@ def to_hu(stored: NDArray, slices: Sequence[Slice]) -> NDArray:
         hu = np.empty(stored.shape, np.float32)
     else:
         hu = stored.view(np.int16) if stored.dtype.itemsize == 2 else np.empty(stored.shape, np.int16)
-    for index, one in enumerate(slices):
-        values = _slice_to_hu(stored[index], one)
+    for index, slice_ in enumerate(slices):
+        values = _slice_to_hu(stored[index], slice_)
         if hu.dtype == np.int16 and values.max() > 32767:
             wider = np.empty(stored.shape, np.float32)
             wider[:index] = hu[:index]
@@ -216,42 +113,52 @@ def to_hu(stored: NDArray, slices: Sequence[Slice]) -> NDArray:
     return hu if whole else compact(hu)
 
 
-def _slice_to_hu(stored: NDArray, one: Slice) -> NDArray:
-    header = one.header
+def _slice_to_hu(stored: NDArray[Any], slice_: Slice) -> NDArray[Any]:
+    """HU of one slice (row, column), padding and all below air set to air; without a rescale, its stored values."""
+    header = slice_.header
     padded = None
     if header.padding is not None:
         padded = (stored >= header.padding[0]) & (stored <= header.padding[1])
     values = _clear_unused_bits(stored, header)
     if header.has_lut:
         values = _apply_lut(values, header)
-    elif one.slope is not None or one.intercept is not None:
-        slope, intercept = one.slope if one.slope is not None else 1.0, one.intercept or 0.0
-        if not slope or not abs(slope) + abs(intercept) < 1e7:
-            raise refuse(header.file.label, f"a rescale of slope {slope:g} and intercept {intercept:g}", _AGAIN)
-        if slope.is_integer() and intercept.is_integer() and abs(slope) < 1000 and header.stored <= 16:
-            values = values.astype(np.int32) * int(slope) + int(intercept)
-        else:
-            values = values * slope + intercept
+    elif slice_.slope is not None or slice_.intercept is not None:
+        values = _rescaled(values, slice_)
     else:
         # Whether these are HU is judged by their range, so padding must not widen it.
         values = values.astype(np.int32 if header.stored <= 16 else np.float64)
         if padded is not None and padded.any() and not padded.all():
             values[padded] = values[~padded].min()
-        return np.maximum(values, AIR)
+        padded = None
     if padded is not None:
         values[padded] = AIR
-    return np.maximum(values, AIR)
+    hu: NDArray[Any] = np.maximum(values, AIR)
+    return hu
 
 
-def _clear_unused_bits(stored: NDArray, header: Header) -> NDArray:
+def _rescaled(values: NDArray[Any], slice_: Slice) -> NDArray[Any]:
+    """Slope and intercept applied: int32 where both are whole, else float64. Raises ReadError for senseless ones."""
+    header = slice_.header
+    slope, intercept = slice_.slope if slice_.slope is not None else 1.0, slice_.intercept or 0.0
+    if not slope or not abs(slope) + abs(intercept) < 1e7:
+        raise refuse(header.file.label, f"a rescale of slope {slope:g} and intercept {intercept:g}", _AGAIN)
+    if slope.is_integer() and intercept.is_integer() and abs(slope) < 1000 and header.stored <= 16:
+        return values.astype(np.int32) * int(slope) + int(intercept)
+    return values * slope + intercept
+
+
+def _clear_unused_bits(stored: NDArray[Any], header: Header) -> NDArray[Any]:
     """Bits above Bits Stored may hold anything (an overlay, leftovers): clear them, or repeat the sign."""
     values = stored.astype(f"{'i' if header.signed else 'u'}{header.allocated // 8}")
     spare = header.allocated - header.stored
-    return (values << spare) >> spare if spare else values
+    if not spare:
+        return values
+    cleared: NDArray[Any] = (values << spare) >> spare
+    return cleared
 
 
-def _apply_lut(values: NDArray, header: Header) -> NDArray:
-    from pydicom.pixels import apply_modality_lut
+def _apply_lut(values: NDArray[Any], header: Header) -> NDArray[Any]:
+    from pydicom.pixels.processing import apply_modality_lut
 
     dataset, _ = open_dataset(header.file, PIXEL_TAGS, pixels=False)
     try:

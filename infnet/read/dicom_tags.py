@@ -1,4 +1,4 @@
-"""A DICOM file opened without trusting it, and its tags as plain values or None."""
+"""A DICOM file opened without relying on its being correct, and its tags as plain values or None."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_dataset(file: File, tags: Iterable[str] | None, pixels: bool) -> tuple[
     import pydicom
     from pydicom.filereader import read_dataset, read_preamble
 
-    # pydicom words damage in many exceptions (struct, key, value, attribute ...): at this one call all mean the same.
+    # pydicom raises many exceptions for damage (struct, key, value, attribute ...); here all mean the same.
     try:
         with warnings.catch_warnings(), file.path.open("rb") as opened:
             warnings.simplefilter("ignore")
@@ -110,7 +110,7 @@ def integer(value: Any) -> int | None:
 
 def numbers(value: Any, count: int) -> NDArray[np.float64] | None:
     """A tag's values as an array, or None unless there are `count` finite ones."""
-    parsed = [number(part) for part in many(value)]
+    parsed = [number(item) for item in many(value)]
     return np.array(parsed, np.float64) if len(parsed) == count and None not in parsed else None
 
 

@@ -1,4 +1,4 @@
-"""What every reader shares: a file with a label to show, the limits, and the two ways to say no."""
+"""What the readers share: a file with a label to show, the limits, and how a file is left out or refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def one_line(text: str, length: int = 120) -> str:
     return clean if len(clean) <= length else f"{clean[: length // 2 - 2]}...{clean[-length // 2 + 1 :]}"
 
 
-def natural(label: str) -> tuple:
+def natural(label: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key by which slice2 comes before slice10."""
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in re.split(r"(\d+)", label) if p)
 

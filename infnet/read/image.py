@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import warnings as python_warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet.notices import WINDOW_GUESSED, warn
+from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural, refuse
+from infnet.read.reader import Format
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import NO_GEOMETRY, PICTURE, Study
 
+KIND: Final = "picture"  # of files, as `sniff` tells it
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 COLOURED = 32  # grey levels between the channels of a pixel that is seen as coloured
-COLOURED_SHARE = 0.01  # of the pixels, from which it is worth a sentence
+COLOURED_SHARE = 0.01  # of the pixels, from which a notice says so
 GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed.")
 
 
@@ -27,6 +30,10 @@ GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was gu
 class Pictures:
     """Pictures in the natural order of their names; a TIFF may hold several. Sizes (rows, columns) from the headers."""
 
+    format: ClassVar[Format] = "pictures"
+    description: ClassVar[str] = ""
+    modality: ClassVar[str] = ""
+    private: ClassVar[frozenset[str]] = frozenset()
     title: str
     files: tuple[File, ...]
     sizes: tuple[tuple[int, int], ...]
@@ -45,24 +52,23 @@ class Pictures:
         return _load(self)
 
 
-def open_pictures(title: str, files: Sequence[File]) -> tuple[Pictures | None, list[tuple[File, NotUsed]]]:
-    """Read the headers of `files`; also those that are no picture of a fair size, each with the reason."""
-    good: list[tuple[File, tuple[int, int], int]] = []
-    bad: list[tuple[File, NotUsed]] = []
-    for file in sorted(files, key=lambda f: natural(f.label)):
+def find(gathered: Gathered) -> list[Pictures]:
+    """All pictures as one series; what is no picture of a usable size is listed as skipped."""
+    usable: list[tuple[File, tuple[int, int], int]] = []
+    for file in sorted(gathered.of(KIND), key=lambda f: natural(f.label)):
         try:
             with _opened(file) as picture:
                 size, pages = (picture.height, picture.width), int(getattr(picture, "n_frames", 1))
             _check_size(size, pages)
-            good.append((file, size, pages))
+            usable.append((file, size, pages))
         except NotUsed as why:
-            bad.append((file, why))
+            gathered.skip(file.label, why)
         except _DAMAGE:
-            bad.append((file, NotUsed("a damaged picture", "export or copy it again")))
-    if not good:
-        return None, bad
-    files, sizes, counts = zip(*good, strict=True)
-    return Pictures(title, tuple(files), sizes, counts), bad
+            gathered.skip(file.label, NotUsed("a damaged picture", "export or copy it again"))
+    if not usable:
+        return []
+    files, sizes, counts = zip(*usable, strict=True)
+    return [Pictures(gathered.title, files, sizes, counts)]
 
 
 # What Pillow raises on damaged data: it documents OSError only, but parsers inside raise all of these.
@@ -71,7 +77,7 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 @contextmanager
 def _opened(file: File) -> Iterator[Any]:
-    """Open a picture by its content, of the allowed formats only; Pillow's own alarms become NotUsed."""
+    """Open a picture by its content, of the allowed formats only. Raises NotUsed where Pillow refuses it."""
     from PIL import Image
 
     with python_warnings.catch_warnings():
@@ -102,7 +108,7 @@ def _check_size(size: tuple[int, int], pages: int) -> None:
 
 
 def _load(pictures: Pictures) -> Study:
-    slices: list[NDArray] = []
+    slices: list[NDArray[Any]] = []
     coloured = False
     for file, pages in zip(pictures.files, pictures.pages, strict=True):
         try:
@@ -133,8 +139,8 @@ def _load(pictures: Pictures) -> Study:
     return Study(pixels, None, is_hu, name, False, tuple(notices), source)
 
 
-def _check_fit(pictures: Pictures, file: File, slices: list[NDArray]) -> None:
-    """Raise NotUsed where the newest slice cannot lie on those before."""
+def _check_fit(pictures: Pictures, file: File, slices: list[NDArray[Any]]) -> None:
+    """Raise NotUsed where the newest slice does not fit those before: another size or type, or too many pixels."""
     new, first = slices[-1], slices[0]
     if new.shape != first.shape:
         sizes = f"{new.shape[1]} x {new.shape[0]} pixels, but {pictures.files[0].label} has"
@@ -146,7 +152,7 @@ def _check_fit(pictures: Pictures, file: File, slices: list[NDArray]) -> None:
         raise NotUsed("too many pixels in all", f"give at most {in_words(MAX_BYTES)}")
 
 
-def _decode(file: File, page: int) -> tuple[NDArray, bool]:
+def _decode(file: File, page: int) -> tuple[NDArray[Any], bool]:
     """One picture upright as (row, column), and whether it is coloured. Raises NotUsed where it is damaged."""
     from PIL import Image, ImageOps
 

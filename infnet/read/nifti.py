@@ -9,18 +9,22 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet.geometry.affine import from_ras
 from infnet.notices import WINDOW_GUESSED, Notice, warn
+from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, refuse
+from infnet.read.reader import Format
 from infnet.read.stack import SINGLE_SLICE
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import Study
 
+KIND: Final = "nifti"  # of files, as `sniff` tells it
+CHUNK = 64 << 20  # bytes of one read
 MAX_OFFSET = 64 << 20  # bytes of extensions between header and voxels
 _MM = {"meter": 1000.0, "micron": 0.001}
 _AGAIN = "save it again as one 3-D NIfTI"
@@ -28,8 +32,12 @@ _AGAIN = "save it again as one 3-D NIfTI"
 
 @dataclass(frozen=True)
 class NiftiVolume:
-    """One NIfTI file: its header is read, its voxels are not."""
+    """One NIfTI file: its header is read, its voxels are not. shape: (i, j, k)."""
 
+    format: ClassVar[Format] = "NIfTI"
+    description: ClassVar[str] = ""
+    modality: ClassVar[str] = ""
+    private: ClassVar[frozenset[str]] = frozenset()
     file: File
     shape: tuple[int, int, int]
     header: Any
@@ -37,6 +45,10 @@ class NiftiVolume:
     @property
     def key(self) -> str:
         return self.file.label
+
+    @property
+    def count(self) -> int:
+        return self.shape[2]
 
     def load(self) -> Study:
         """Read the voxels. Raises ReadError where they are missing, damaged, or not numbers."""
@@ -48,6 +60,17 @@ class NiftiVolume:
             raise refuse(self.file.label, "no memory for its voxels", "close other programs") from None
 
 
+def find(gathered: Gathered) -> list[NiftiVolume]:
+    """Every NIfTI file that holds one volume, in the order given; what holds none is listed as skipped."""
+    volumes = []
+    for file in gathered.of(KIND):
+        try:
+            volumes.append(open_header(file))
+        except NotUsed as why:
+            gathered.skip(file.label, why)
+    return volumes
+
+
 def open_header(file: File) -> NiftiVolume:
     """Read and check the header. Raises NotUsed for anything but one volume of one real number a voxel."""
     import nibabel
@@ -57,7 +80,8 @@ def open_header(file: File) -> NiftiVolume:
     with _opened(file) as stream:
         start = _read(stream, 540)
     two = b"n+2" in start[4:8]
-    kind, size = (nibabel.Nifti2Header, 540) if two else (nibabel.Nifti1Header, 348)
+    kind: Any = nibabel.Nifti2Header if two else nibabel.Nifti1Header  # the library has no types
+    size = 540 if two else 348
     if len(start) < size:
         raise NotUsed("cut short within its header", "export or copy it again")
     try:
@@ -96,12 +120,16 @@ def _load(volume: NiftiVolume) -> Study:
     volumetric = pixels.shape[0] > 1
     if not volumetric:
         notices.append(SINGLE_SLICE)
-    source = {"format": "NIfTI", "modality": "CT" if is_hu else "unknown", "slices": int(pixels.shape[0]),
-              "stored_type": str(header.get_data_dtype())}  # fmt: skip
+    source = {
+        "format": "NIfTI",
+        "modality": "CT" if is_hu else "unknown",
+        "slices": int(pixels.shape[0]),
+        "stored_type": str(header.get_data_dtype()),
+    }
     return Study(pixels, affine, is_hu, _name(file.label), volumetric, tuple(notices), source)
 
 
-def _voxels(volume: NiftiVolume) -> NDArray:
+def _voxels(volume: NiftiVolume) -> NDArray[Any]:
     """All voxels as (k, j, i), in the machine's byte order, with the header's slope and intercept applied."""
     file, header = volume.file, volume.header
     dtype, count = header.get_data_dtype(), int(np.prod(volume.shape))
@@ -151,21 +179,23 @@ def _affine(volume: NiftiVolume, notices: list[Notice]) -> NDArray[np.float64]:
 def _opened(file: File) -> IO[bytes]:
     with file.path.open("rb") as opened:
         packed = opened.read(2) == b"\x1f\x8b"
-    return gzip.open(file.path, "rb") if packed else file.path.open("rb")  # type: ignore[return-value]
+    if packed:
+        return cast(IO[bytes], gzip.open(file.path, "rb"))
+    return file.path.open("rb")
 
 
 def _read(stream: IO[bytes], size: int) -> bytes:
     """Up to `size` bytes. Raises NotUsed where a compressed file is damaged."""
-    parts, left = [], size
+    chunks, left = [], size
     try:
-        while left and (part := stream.read(min(left, 64 << 20))):
-            parts.append(part)
-            left -= len(part)
+        while left and (chunk := stream.read(min(left, CHUNK))):
+            chunks.append(chunk)
+            left -= len(chunk)
     except EOFError:
         pass  # a compressed file that is cut short: the caller sees that too little came
     except (OSError, zlib.error):
         raise NotUsed("a damaged gzip file", "export or copy it again") from None
-    return b"".join(parts)
+    return b"".join(chunks)
 
 
 def _name(label: str) -> str:
@@ -173,5 +203,3 @@ def _name(label: str) -> str:
     for ending in (".gz", ".nii"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name or "study"
-
-

@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes. Names and extensions are never asked."""
+"""What a file is, told from its first bytes. Names and extensions play no role."""
 
 from __future__ import annotations
 

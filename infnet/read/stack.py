@@ -1,4 +1,4 @@
-"""From the positions of slices to one volume: their order, the affine, and what is wrong with it. Arrays in, out."""
+"""From the positions of slices to one volume: their order, the affine, and notices. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from infnet.notices import Notice, warn
 
-SAME_PLACE = 0.01  # mm: slices nearer than this along the normal share a position
+SAME_POSITION = 0.01  # mm: slices nearer than this along the normal share a position
 EVEN = 0.03  # of the step that steps may differ by; positions are often rounded to 0.1 mm, hence the next line
 ROUNDING = 0.11  # mm
-TILTED = 0.5  # degrees between the steps and the normal from which it is worth a sentence
+TILTED = 0.5  # degrees between the steps and the normal from which a notice says so
 OBLIQUE = 10.0  # degrees between the normal and the patient's long axis
 SINGLE_SLICE = warn("single-slice", "This is a single slice: areas can be measured, volumes cannot.")
 
@@ -42,11 +42,11 @@ def heights(positions: NDArray[np.float64], orientation: NDArray[np.float64]) ->
     return positions @ normal_of(orientation)
 
 
-def same_places(ascending: NDArray[np.float64]) -> list[list[int]]:
-    """Indices of ascending heights, grouped where several slices lie at one place."""
+def same_positions(ascending: NDArray[np.float64]) -> list[list[int]]:
+    """Indices of ascending heights (n,) mm, grouped where several slices share a position."""
     groups: list[list[int]] = []
     for index, height in enumerate(ascending):
-        if groups and height - ascending[groups[-1][0]] < SAME_PLACE:
+        if groups and height - ascending[groups[-1][0]] < SAME_POSITION:
             groups[-1].append(index)
         else:
             groups.append([index])
@@ -61,7 +61,7 @@ def stack(
 ) -> Stack:
     """Lay slices out as a volume.
 
-    positions: (n, 3) LPS mm of each slice's first pixel, ascending along the normal, no two at one place.
+    positions: (n, 3) LPS mm of each slice's first pixel, ascending along the normal, no two at one position.
     orientation: (6,) row then column cosines. spacing: mm between rows, and between columns.
     between: mm to the next slice, used for a single slice only (1 mm where unknown).
     """
@@ -75,11 +75,11 @@ def stack(
         step = normal * (between if between and between > 0 else 1.0)
         notices.append(SINGLE_SLICE)
     else:
-        at = positions @ normal
-        uneven, distance = _evenness(np.diff(at))
+        along_normal = positions @ normal
+        uneven, distance = _evenness(np.diff(along_normal))
         notices += uneven
         volumetric = not uneven
-        step, sideways = _step(positions, at, distance, normal)
+        step, sideways = _step(positions, along_normal, distance, normal)
         tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
         if tilt > TILTED:
             text = (
@@ -99,7 +99,7 @@ def stack(
 
 
 def _evenness(steps: NDArray[np.float64]) -> tuple[list[Notice], float]:
-    """What is wrong with the distances between slices, and the one distance that stands for all, mm."""
+    """Notices about uneven distances between slices (n - 1,) mm, and the one distance to use for all, mm."""
     usual = float(np.median(steps))
     off = np.abs(steps - usual)
     wrong = off > max(EVEN * usual, ROUNDING)
@@ -122,11 +122,11 @@ def _evenness(steps: NDArray[np.float64]) -> tuple[list[Notice], float]:
 
 
 def _step(
-    positions: NDArray[np.float64], at: NDArray[np.float64], distance: float, normal: NDArray[np.float64]
+    positions: NDArray[np.float64], along_normal: NDArray[np.float64], distance: float, normal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """The vector from one slice to the next, and how far the worst slice lies beside the line of them all, mm."""
+    """The vector from one slice to the next, and the largest distance of a slice from the line through all, mm."""
     # A line through all slices: positions = first + (height above the first) * slope. Its part along the normal is 1.
-    rise, moved = at - at[0], positions - positions[0]
+    rise, moved = along_normal - along_normal[0], positions - positions[0]
     slope = rise @ moved / (rise @ rise)
     away = np.linalg.norm(moved - np.outer(rise, slope), axis=1).max()
     slope += normal * (1 - slope @ normal)

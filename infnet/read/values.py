@@ -1,6 +1,8 @@
-"""Voxel values that every reader brings to the same few types. Arrays in, arrays out."""
+"""The few types to which every reader brings its voxel values. Arrays in, arrays out."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ AIR = -1024  # HU; the lowest that scanners store for real air, and what padding
 HAS_AIR = -200  # HU; a CT of a chest that is really in HU goes below this (lung, air around the body)
 
 
-def compact(values: NDArray) -> NDArray:
+def compact(values: NDArray[Any]) -> NDArray[Any]:
     """HU as int16 where every value is an integer that fits, else as float32. Any shape; kept as it is if it can be."""
     if values.dtype == np.int16:
         return values
@@ -19,7 +21,7 @@ def compact(values: NDArray) -> NDArray:
     return values.astype(np.float32, copy=False)
 
 
-def compact_grey(values: NDArray) -> NDArray:
+def compact_grey(values: NDArray[Any]) -> NDArray[Any]:
     """Grey without HU as uint8 or uint16 where that loses nothing, else as float32."""
     if values.dtype in (np.uint8, np.uint16):
         return values
@@ -28,16 +30,16 @@ def compact_grey(values: NDArray) -> NDArray:
     return values.astype(np.float32, copy=False)
 
 
-def blank_padding(hu: NDArray) -> NDArray:
+def blank_padding(hu: NDArray[Any]) -> NDArray[Any]:
     """HU with everything below air, which is padding outside the field of view, set to air; the type is kept."""
     return np.maximum(hu, hu.dtype.type(AIR)) if hu.min() < AIR else hu
 
 
-def looks_like_hu(values: NDArray) -> bool:
+def looks_like_hu(values: NDArray[Any]) -> bool:
     """True where the values go below what fat and water can have: only HU does."""
     return bool(values.min() < HAS_AIR)
 
 
-def all_finite(values: NDArray) -> bool:
+def all_finite(values: NDArray[Any]) -> bool:
     """False where a voxel is not a number or is infinite."""
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).all())

@@ -17,12 +17,19 @@ def test_it_says_what_was_run_and_how_it_was_read():
     for role, size in (("lungs", 256), ("infection", 352), ("classes", 352)):
         assert f"fake-{role} (SHA-256 000000000000, input {size} x {size} pixels, run by fake)" in text
     assert "infection probability of 0.4" in text
+    assert "at least half of it" in text
     assert "less than 12.5 mm2" in text
     assert "-1150 to 250 HU" in text
     assert "research use only" in text
     paragraph, citation = text.split("\n\n")
     assert citation == CITATION
     assert "\n" not in paragraph
+
+
+def test_another_threshold_of_consolidation_is_named():
+    _, result = tiny()
+    text = methods(replace(result, provenance={"threshold": 0.5}, consolidation_threshold=0.6))
+    assert "at least 60 % of it" in text
 
 
 def test_what_is_not_known_is_left_out():

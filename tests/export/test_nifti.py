@@ -15,7 +15,7 @@ MASK[0, 4, 1], MASK[2, 0, 3], MASK[2, 1, 3] = 1, 2, 2
 
 
 @pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES.keys())
-def test_marked_voxels_keep_their_place_in_the_world(affine, tmp_path):
+def test_marked_voxels_keep_their_position_in_the_patient(affine, tmp_path):
     image = nibabel.load(write_nifti(tmp_path / "mask.nii.gz", MASK, affine))
     assert image.shape == (4, 5, 3)
     assert image.get_data_dtype() == np.uint8

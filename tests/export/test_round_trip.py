@@ -1,4 +1,4 @@
-"""Written, read again: the same voxels at the same place in the patient, whatever way the grid lies."""
+"""Written, read again: the same voxels at the same position in the patient, however the grid is oriented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def asymmetric() -> np.ndarray:
     return labels
 
 
-def place(volume: np.ndarray, affine: np.ndarray) -> dict[tuple[float, ...], int]:
+def positions(volume: np.ndarray, affine: np.ndarray) -> dict[tuple[float, ...], int]:
     """World millimetres of every non-zero voxel, to a hundredth, with its value."""
     index = np.argwhere(volume)
     world = np.c_[index, np.ones(len(index))] @ affine.T
@@ -37,13 +37,13 @@ def test_dicom_then_nifti(affine, tmp_path):
     write_dicom(Study(hu, affine), tmp_path / "series")
     study = infnet.read(tmp_path / "series")
     assert study.is_hu
-    assert place(study.pixels, study.affine) == place(hu, affine)
+    assert positions(study.pixels, study.affine) == positions(hu, affine)
 
     labels = (study.pixels // 100).astype(np.uint8)
     result = Segmentation(labels, labels.astype(np.float32) / 2, np.ones(SHAPE, np.uint8))
     write_all(tmp_path / "out", study, result, measure(study, result), overlays=False)
     mask = infnet.read(tmp_path / "out/mask.nii.gz")
-    assert place(mask.pixels.astype(int), mask.affine) == place(labels, study.affine)
+    assert positions(mask.pixels.astype(int), mask.affine) == positions(labels, study.affine)
     upright = [Orientation.of(s.affine).apply(v) for s, v in ((study, labels), (mask, mask.pixels))]
     assert np.array_equal(*upright)
 

@@ -36,10 +36,18 @@ def test_csv_leaves_the_unknown_empty(tmp_path):
 def test_summary_says_what_the_numbers_rest_on():
     study, result = tiny()
     study = Study(
-        study.pixels, study.affine, notices=(warn("gap", "a gap"),),
+        study.pixels,
+        study.affine,
+        notices=(warn("gap", "a gap"),),
         source={"format": "dicom", "modality": "CT", "patient": "Doe^Jane", "path": "/home/doe/scan"},
     )
-    result = type(result)(result.labels, result.probability, result.lungs, (warn("gap", "a gap"), warn("no-lung", "no lungs")), {"threshold": 0.5})
+    result = type(result)(
+        result.labels,
+        result.probability,
+        result.lungs,
+        (warn("gap", "a gap"), warn("no-lung", "no lungs")),
+        {"threshold": 0.5},
+    )
     values = summary(study, result, measure(study, result))
     assert values["shape"] == [2, 4, 6]
     assert values["spacing_mm"] == pytest.approx([5.0, 0.5, 0.8])
@@ -57,5 +65,8 @@ def test_json_is_sorted_and_strict(tmp_path):
 
 def test_plain_knows_the_types_that_provenance_holds(tmp_path):
     assert plain({"a": (1, np.array([1.0, np.nan])), 2: tmp_path, "s": {"y", "x"}, "t": True}) == {
-        "a": [1, [1.0, None]], "2": str(tmp_path), "s": ["x", "y"], "t": True,
+        "a": [1, [1.0, None]],
+        "2": str(tmp_path),
+        "s": ["x", "y"],
+        "t": True,
     }

@@ -40,7 +40,11 @@ def test_a_volume(volume, tmp_path):
     names = {p.relative_to(tmp_path / "out").as_posix() for p in paths}
     lung = [k for k in range(6) if result.lungs[k].any()]
     assert names == {
-        "mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "statistics.csv", "summary.json",
+        "mask.nii.gz",
+        "lungs.nii.gz",
+        "probability.nii.gz",
+        "statistics.csv",
+        "summary.json",
         *(f"overlay/slice_{k:03d}.png" for k in lung),
     }
     assert {p for p in (tmp_path / "out").rglob("*") if p.is_file()} == set(paths)
@@ -73,7 +77,12 @@ def test_several_pictures_are_numbered(tmp_path):
     study, result = picture(2)
     write_all(tmp_path, study, result, measure(study, result), overlays=False)
     assert sorted(p.name for p in tmp_path.glob("*.png")) == [
-        "lungs_000.png", "lungs_001.png", "mask_000.png", "mask_001.png", "probability_000.png", "probability_001.png",
+        "lungs_000.png",
+        "lungs_001.png",
+        "mask_000.png",
+        "mask_001.png",
+        "probability_000.png",
+        "probability_001.png",
     ]
 
 

@@ -10,7 +10,7 @@ from infnet.geometry.affine import axial_affine
 from infnet.geometry.grid import Grid, check_same
 from infnet.study import Segmentation, Study
 from tests.measure.test_statistics import tiny
-from tests.orders import ORDERS, stored
+from tests.orders import ORDERS, signed_permutations, stored
 
 
 @pytest.mark.parametrize(("axes", "flips"), ORDERS)
@@ -26,6 +26,47 @@ def test_an_upright_index_is_the_same_place_in_any_storage(axes, flips):
     assert grid.millimetres((1, 2, 3)) == pytest.approx((1 + 3 * 0.8, 2 + 2 * 0.5, 3 + 5.0))
     assert np.array_equal(grid.orientation.apply(study.pixels), upright.pixels)
     assert study.pixels[grid.source_index((1, 2, 3))] == upright.pixels[1, 2, 3] == 23
+
+
+def corner_mask() -> np.ndarray:
+    """A mask (slice, row, column) of different sides that no turn and no flip leaves as it is."""
+    mask = np.zeros((3, 4, 5), bool)
+    mask[0, 1, 3] = mask[0, 1, 4] = mask[2, 0, 2] = True
+    return mask
+
+
+@pytest.mark.parametrize("affine", signed_permutations())
+def test_an_upright_index_and_its_voxel_in_all_48_orientations(affine):
+    mask = corner_mask()
+    study = Study(mask.astype(np.int16), affine)
+    grid = Grid.of(study)
+    upright = grid.orientation.apply(mask)
+    back = np.zeros_like(mask)
+    for index in np.argwhere(upright).tolist():
+        source = grid.source_index(tuple(index))
+        back[source] = True
+        assert grid.millimetres(tuple(index)) == pytest.approx((affine @ [*source, 1.0])[:3])
+    assert np.array_equal(back, mask)
+
+
+@pytest.mark.parametrize("affine", signed_permutations())
+def test_along_is_its_own_undo_and_source_slice_names_the_stored_slice(affine):
+    mask = corner_mask()
+    grid = Grid.of(Study(mask.astype(np.int16), affine))
+    upright = grid.orientation.apply(mask)
+    for axis, length in enumerate(grid.shape):
+        assert [grid.along(axis, grid.along(axis, i)) for i in range(length)] == list(range(length))
+        source_axis = grid.orientation.axes[axis]
+        for i in range(length):
+            stored_plane = np.take(mask, grid.along(axis, i), source_axis)
+            assert stored_plane.sum() == np.take(upright, i, axis).sum()
+    for i in range(grid.shape[0]):
+        if grid.orientation.axes[0] == 0:  # stored in slices from foot to head, or from head to foot
+            index = grid.source_slice(i)
+            assert index is not None
+            assert mask[index].sum() == upright[i].sum()
+        else:
+            assert grid.source_slice(i) is None
 
 
 def test_a_picture_has_no_millimetres_and_is_not_stacked_even_when_told_its_pixels():

@@ -86,7 +86,7 @@ def test_an_inverted_crop_is_told_by_its_dark_vessels():
     assert inspect(Study(crop(3), None, is_hu=False, notices=(GUESSED,))) == ()
     (several,) = inspect(Study(255 - crop(3), None, is_hu=False, notices=(GUESSED,)))
     assert (several.level, "vessels dark" in several.text) == ("stop", True)
-    # One slice may be odd by itself: on real ones the vessels mislead in about one of 200.
+    # A single slice may mislead: the vessels of about one real slice in 200 do.
     (one,) = inspect(Study(255 - crop(1), None, is_hu=False, notices=(GUESSED,)))
     assert one == replace(several, level="warn")
 

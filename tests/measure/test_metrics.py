@@ -10,7 +10,7 @@ from infnet.measure.metrics import all_scores, dice, paper_scores, stretch
 
 def square(top: int, left: int, side: int = 4, size: int = 10) -> np.ndarray:
     mask = np.zeros((size, size), bool)
-    mask[top:top + side, left:left + side] = True
+    mask[top : top + side, left : left + side] = True
     return mask
 
 

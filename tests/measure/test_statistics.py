@@ -84,11 +84,15 @@ def test_slices_add_up_to_the_study():
     statistics = measure(phantom.study, result)
     total = statistics.summary()
     for key in ("lesion_pixels", "lung_pixels", "outside_pixels"):
-        assert sum(row[key] for row in statistics.rows()) == total[key] == {
-            "lesion_pixels": np.count_nonzero(phantom.labels),
-            "lung_pixels": np.count_nonzero(phantom.lungs),
-            "outside_pixels": 0,
-        }[key]
+        assert (
+            sum(row[key] for row in statistics.rows())
+            == total[key]
+            == {
+                "lesion_pixels": np.count_nonzero(phantom.labels),
+                "lung_pixels": np.count_nonzero(phantom.lungs),
+                "outside_pixels": 0,
+            }[key]
+        )
 
 
 def test_lesions_are_joined_through_slices_by_a_corner():

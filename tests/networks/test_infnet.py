@@ -12,8 +12,12 @@ from infnet.errors import WeightsError
 from infnet.networks.infnet import InfNet
 from infnet.weights import load_reference
 
-KERNELS = {"branch0": [(1, 1)], "branch1": [(1, 1), (1, 3), (3, 1), (3, 3)],
-           "branch2": [(1, 1), (1, 5), (5, 1), (3, 3)], "branch3": [(1, 1), (1, 7), (7, 1), (3, 3)]}  # fmt: skip
+KERNELS = {
+    "branch0": [(1, 1)],
+    "branch1": [(1, 1), (1, 3), (3, 1), (3, 3)],
+    "branch2": [(1, 1), (1, 5), (5, 1), (3, 3)],
+    "branch3": [(1, 1), (1, 7), (7, 1), (3, 3)],
+}
 DILATION = {"branch1": 3, "branch2": 5, "branch3": 7}
 
 
@@ -30,13 +34,26 @@ def unit_shapes() -> dict[str, tuple[int, int, tuple[int, int]]]:
         units[f"ParDec.conv_upsample{i}"] = (32, 32, (3, 3))
     for name, width in (("conv_upsample5", 64), ("conv_concat2", 64), ("conv_concat3", 96), ("conv4", 96)):
         units[f"ParDec.{name}"] = (width, width, (3, 3))
-    units |= {"ra4_conv1": (2048, 256, (1, 1)), "ra4_conv2": (320, 256, (5, 5)), "ra4_conv3": (256, 256, (5, 5)),
-              "ra4_conv4": (256, 256, (5, 5)), "ra4_conv5": (256, 1, (1, 1))}  # fmt: skip
+    units |= {
+        "ra4_conv1": (2048, 256, (1, 1)),
+        "ra4_conv2": (320, 256, (5, 5)),
+        "ra4_conv3": (256, 256, (5, 5)),
+        "ra4_conv4": (256, 256, (5, 5)),
+        "ra4_conv5": (256, 1, (1, 1)),
+    }
     for stage, inputs in (("ra3", 1024), ("ra2", 512)):
-        units |= {f"{stage}_conv1": (inputs, 64, (1, 1)), f"{stage}_conv2": (128, 64, (3, 3)),
-                  f"{stage}_conv3": (64, 64, (3, 3)), f"{stage}_conv4": (64, 1, (3, 3))}  # fmt: skip
-    units |= {"edge_conv1": (256, 64, (1, 1)), "edge_conv2": (64, 64, (3, 3)), "edge_conv3": (64, 64, (3, 3)),
-              "edge_conv4": (64, 1, (3, 3))}  # fmt: skip
+        units |= {
+            f"{stage}_conv1": (inputs, 64, (1, 1)),
+            f"{stage}_conv2": (128, 64, (3, 3)),
+            f"{stage}_conv3": (64, 64, (3, 3)),
+            f"{stage}_conv4": (64, 1, (3, 3)),
+        }
+    units |= {
+        "edge_conv1": (256, 64, (1, 1)),
+        "edge_conv2": (64, 64, (3, 3)),
+        "edge_conv3": (64, 64, (3, 3)),
+        "edge_conv4": (64, 1, (3, 3)),
+    }
     return units
 
 

@@ -26,9 +26,11 @@ def test_every_network_keeps_the_size_of_its_input(name):
     assert logits.shape == (1, classes, 96, 64)
 
 
-def test_an_unknown_name_is_refused():
+def test_an_unknown_name_or_option_is_refused():
     with pytest.raises(KeyError):
         build("inf-net-2")
+    with pytest.raises(TypeError, match="colour"):
+        build("lung-unet", colour=1)
 
 
 def test_output_stride_8_keeps_deeper_features_twice_as_large():

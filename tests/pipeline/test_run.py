@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.affine import axial_affine
+from infnet.measure.thresholds import reread
 from infnet.notices import warn
 from infnet.pipeline.models import load_engines
 from infnet.pipeline.run import segment
@@ -116,12 +118,24 @@ def test_warnings_of_the_study_travel():
     assert gap in segment(study.with_notices(gap), fake_engines()).notices
 
 
+def test_consolidation_counts_from_the_threshold_of_the_model_that_splits_the_classes():
+    study, truth = chest()
+    engines = fake_engines()  # the share of consolidation is 0.875 where it is dense, else 0.125
+    shared = segment(study, engines)
+    entry = replace(engines.classes.entry, threshold=0.9)
+    strict = segment(study, replace(engines, classes=replace(engines.classes, entry=entry)))
+    assert (shared.labels[truth == CONSOLIDATION] == CONSOLIDATION).any()
+    assert np.array_equal(strict.labels > 0, shared.labels > 0)
+    assert set(np.unique(strict.labels)) == {0, GGO}
+    assert np.array_equal(reread(study, strict, strict.provenance["threshold"]).labels, strict.labels)
+
+
 def test_threshold_must_be_a_probability():
     with pytest.raises(InfNetError, match=r"1\.5: must lie between"):
         fake_engines().with_threshold(1.5)
 
 
-def test_a_lung_that_is_missing_is_said_and_the_other_keeps_its_side():
+def test_a_missing_lung_gives_a_notice_and_the_other_keeps_its_side():
     study, _ = chest()
     dense = study.pixels.copy()
     dense[:, :, 64:108] = 40  # the patient's left lung is solid
@@ -130,7 +144,7 @@ def test_a_lung_that_is_missing_is_said_and_the_other_keeps_its_side():
     assert texts(result)[-1].startswith("The left lung holds only 0 %")
 
 
-def test_a_soft_tissue_window_is_said():
+def test_a_soft_tissue_window_gives_a_notice():
     from infnet.grey import window_hu
 
     study, _ = chest()

@@ -87,7 +87,7 @@ def along(count: int, orientation=AXIAL, step: float = STEP) -> np.ndarray:
 
 
 def enhanced(hu: np.ndarray, positions: np.ndarray, intercepts: list[int], orientation=AXIAL) -> Dataset:
-    """An enhanced multi-frame CT with a place and a rescale of its own for every frame."""
+    """An enhanced multi-frame CT with a position and a rescale of its own for every frame."""
     ds = ct_slice(hu[0], orientation=orientation, NumberOfFrames=len(hu))
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
     del ds.ImagePositionPatient, ds.ImageOrientationPatient, ds.PixelSpacing, ds.RescaleSlope, ds.RescaleIntercept
@@ -99,10 +99,10 @@ def enhanced(hu: np.ndarray, positions: np.ndarray, intercepts: list[int], orien
     shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [plane], [measures]
     frames = []
     for position, intercept in zip(positions, intercepts, strict=True):
-        place, values, frame = Dataset(), Dataset(), Dataset()
-        place.ImagePositionPatient = [round(float(v), 6) for v in position]
+        plane, values, frame = Dataset(), Dataset(), Dataset()
+        plane.ImagePositionPatient = [round(float(v), 6) for v in position]
         values.RescaleSlope, values.RescaleIntercept, values.RescaleType = 1, intercept, "HU"
-        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [values]
+        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [plane], [values]
         frames.append(frame)
     ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [shared], frames
     return ds

@@ -15,7 +15,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLo
 
 import infnet
 from infnet.errors import InfNetError, ReadError
-from infnet.read import dicom_pixels
+from infnet.read import dicom_children
 
 from .making import along, ct_slice, hu_volume, save, save_series
 
@@ -140,13 +140,13 @@ def test_a_decoder_that_dies_or_hangs_is_one_line(tmp_path, monkeypatch):
     fake.write_text("#!/bin/sh\nkill -ABRT $$\n")
     fake.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr(dicom_pixels.sys, "executable", str(fake))
+        patch.setattr(dicom_children.sys, "executable", str(fake))
         assert "made the decoder crash" in refusal(path)
     fake.write_text("#!/bin/sh\nexec sleep 60\n")
     with monkeypatch.context() as patch:
-        patch.setattr(dicom_pixels.sys, "executable", str(fake))
-        patch.setattr(dicom_pixels, "CHILD_SECONDS", 0.5)
-        patch.setattr(dicom_pixels, "FRAME_SECONDS", 0.1)
+        patch.setattr(dicom_children.sys, "executable", str(fake))
+        patch.setattr(dicom_children, "CHILD_SECONDS", 0.5)
+        patch.setattr(dicom_children, "FRAME_SECONDS", 0.1)
         assert "took too long" in refusal(path)
     assert infnet.read(path).pixels.shape == (1, 24, 32)
 

@@ -180,7 +180,7 @@ def test_no_patient_name_anywhere(tmp_path):
     assert "pid4711" not in said
 
 
-def test_missing_places_fall_back_to_instance_numbers(tmp_path):
+def test_missing_positions_fall_back_to_instance_numbers(tmp_path):
     hu = hu_volume()
     study = infnet.read(save_series(tmp_path / "ct", hu, ImagePositionPatient=None))
     assert np.array_equal(study.pixels, hu)
@@ -268,7 +268,7 @@ def test_padding_does_not_make_grey_look_like_hu(tmp_path):
     assert "look like HU" in texts(study)[0]
 
 
-def test_a_rescale_that_does_nothing_to_values_without_air_is_not_believed(tmp_path):
+def test_a_rescale_that_changes_nothing_is_ignored_where_no_value_is_air(tmp_path):
     hu = hu_volume(1)[0]
     study = infnet.read(save(ct_slice(hu, RescaleIntercept=0), tmp_path / "x"))
     assert not study.is_hu
@@ -290,7 +290,7 @@ def test_modality_lut_and_monochrome1(tmp_path):
     assert any("MONOCHROME1" in w for w in texts(inverted))
 
 
-def test_enhanced_multi_frame_uses_each_frames_place_and_rescale(tmp_path):
+def test_enhanced_multi_frame_uses_each_frames_position_and_rescale(tmp_path):
     hu = hu_volume(5)
     order = [3, 0, 4, 1, 2]
     positions = along(5)

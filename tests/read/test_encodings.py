@@ -114,7 +114,7 @@ def test_twins_in_one_folder_count_once(data):
     assert any("2 duplicate slices" in w for w in texts(study))
 
 
-ODD = {
+REFUSED = {
     "CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm": "cannot decode JPEG Spectral Selection",
     "notzaki_chest_scout_JPEG70.dcm": "a localizer",
     "pyd_MR_truncated.dcm": "MR, not CT",
@@ -126,22 +126,26 @@ ODD = {
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ODD)
-def test_odd_files_give_one_line(data, name):
+@pytest.mark.parametrize("name", REFUSED)
+def test_files_that_cannot_be_read_give_one_line(data, name):
     with pytest.raises(ReadError) as error:
         infnet.read(data / "encodings" / name)
     assert str(error.value).startswith(f"{name}: ")
-    assert ODD[name] in str(error.value)
+    assert REFUSED[name] in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("name", "low", "high"),
-    [("20-wrong-transfer-syntax.dcm", -1024, 1254), ("54-implicit-file-meta-info.dcm", -1024, 2825),
-     ("notzaki_CT_headless.dcm", -949, 1132), ("pyd_CT_small.dcm", -896, 1167)],
-)  # fmt: skip
-def test_odd_files_that_are_right(data, name, low, high):
+    [
+        ("20-wrong-transfer-syntax.dcm", -1024, 1254),
+        ("54-implicit-file-meta-info.dcm", -1024, 2825),
+        ("notzaki_CT_headless.dcm", -949, 1132),
+        ("pyd_CT_small.dcm", -896, 1167),
+    ],
+)
+def test_nonstandard_files_are_read(data, name, low, high):
     study = infnet.read(data / "encodings" / name)
     assert (study.pixels.min(), study.pixels.max(), study.is_hu) == (low, high, True)
     with warnings.catch_warnings():

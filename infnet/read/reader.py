@@ -1,0 +1,61 @@
+"""What every reader offers, whatever it reads: `READERS` of `infnet.read` are modules of this shape.
+
+`sniff` tells the kind of each file by its content, `find` makes series of the files of one kind without decoding them,
+and a series loads itself as a Study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from infnet.study import Study
+
+if TYPE_CHECKING:
+    from infnet.read.archive import Gathered
+    from infnet.read.sniff import Kind
+
+Format = Literal["DICOM", "NIfTI", "pictures"]
+
+
+class SeriesFile(Protocol):
+    """A series that was found: its headers are read, its pixels are not.
+
+    key: tells it from the others. description: without the patient's name. count: slices. private: words of the
+    patient's name and number, lower case, that no message may repeat.
+    """
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def format(self) -> Format: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def modality(self) -> str: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def private(self) -> Collection[str]: ...
+
+    def load(self) -> Study:
+        """Decode the pixels. Raises ReadError naming the file that cannot be used."""
+        ...
+
+
+class Reader(Protocol):
+    """A module that reads one kind of file."""
+
+    @property
+    def KIND(self) -> Kind:  # noqa: N802 - a constant of the module
+        """The kind of file, as `sniff` tells it."""
+        ...
+
+    def find(self, gathered: Gathered) -> Sequence[SeriesFile]:
+        """Every series among the files of this kind; what belongs to none is listed as skipped."""
+        ...
