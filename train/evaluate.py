@@ -43,18 +43,8 @@ from infnet.errors import InfNetError
 from infnet.measure.metrics import Scores, all_scores, dice
 from infnet.study import CONSOLIDATION, GGO
 from train.data import data_root, in_dataset
-from train.maps import (
-    class_folders,
-    files,
-    full_scale,
-    load_classes,
-    load_map,
-    load_slice,
-    load_truth,
-    match,
-    natural,
-    save_map,
-)
+from train.data.files import files, in_order, load_classes, load_slice
+from train.maps import class_folders, full_scale, load_map, load_truth, match, save_map
 
 if TYPE_CHECKING:
     from train.predictor import Predictor
@@ -101,7 +91,7 @@ def score_folder(predictions: Path, truths: Path, threshold: float) -> Result:
         print(f"{predictions}: left out, without ground truth: {', '.join(extra)}", file=sys.stderr)
     scale = full_scale(found[name] for name in true)
     slices = []
-    for name in _progress(natural(true)):
+    for name in _progress(in_order(true)):
         truth = load_truth(true[name])
         slices.append(score(load_map(found[name], scale, truth.shape), truth, threshold))
     return summarise(slices)
@@ -139,7 +129,7 @@ def score_set(
     if extra := match(next(iter(true.values())), images, folder / "Imgs", "images"):
         print(f"{folder / 'Imgs'}: left out, without ground truth: {', '.join(extra)}", file=sys.stderr)
     slices = defaultdict(list)
-    for name in _progress(natural(next(iter(true.values())))):
+    for name in _progress(in_order(next(iter(true.values())))):
         truths = _truths({kind: paths[name] for kind, paths in true.items()}, predictor.classes > 1)
         stored = load_slice(images[name])
         shape, *others = dict.fromkeys(truth.shape for truth in truths.values())
@@ -163,7 +153,7 @@ def _truth_files(folder: Path) -> dict[str, dict[str, Path]]:
     if kinds and kinds.keys() != NUMBERS.keys():
         raise InfNetError(f"{folder}: only one of GT-1 and GT-2; add the other")
     found = {kind: files(path) for kind, path in kinds.items()} or {"GT": files(folder / "GT")}
-    if odd := natural(set.union(*map(set, found.values())) - set.intersection(*map(set, found.values()))):
+    if odd := in_order(set.union(*map(set, found.values())) - set.intersection(*map(set, found.values()))):
         raise InfNetError(f"{folder}: {', '.join(odd)} in only one of GT-1 and GT-2; add the other masks")
     return found
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infnet.measure.metrics import dice
-from train.data import Example, held_out, lungs, split_record
+from train.data import Example, held_out, lung_masks, split_record
 from train.fitting.batches import Pool, by_epoch, generators
 from train.fitting.config import TrainConfig
 from train.fitting.distributed import Place
@@ -40,7 +40,7 @@ RECIPE = TrainConfig(
 def split(root: Path, config: TrainConfig) -> tuple[list[Example], dict[str, list[Example]]]:
     """Training slices, and validation slices of coronacases and of lungs-hu. The held-out coronacases patients are
     those that `train.supervised` holds out, so that the whole pipeline can be validated on them."""
-    examples = lungs(root)
+    examples = lung_masks(root)
     corona, hu = ([e for e in examples if e.group.startswith("corona") is kind] for kind in (True, False))
     corona_train, corona_validation = held_out(corona, config.fold, config.fold_count, config.seed)
     hu_train, hu_validation = held_out(hu, config.fold, config.fold_count, config.seed)

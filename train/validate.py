@@ -33,8 +33,9 @@ from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study
 from train.calibration import by_threshold, false_positives, pooled, reliability
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
+from train.data.files import files, load_classes, load_slice
 from train.fitting.checkpoint import load_checkpoint
-from train.maps import files, load_classes, load_slice, load_truth
+from train.maps import load_truth
 from train.predictor import trained
 
 

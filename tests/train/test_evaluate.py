@@ -492,7 +492,7 @@ def test_a_data_set_that_lacks_something_ends_in_one_line(tmp_path, dataset, cap
     numbers = dataset / "TrainingSet/MultiClassInfection-Train/GT/20.png"
     save(numbers, np.full((96, 96), 7, np.uint8))
     line = refuse(capsys, *classes, "--data", dataset, "--split", "train")
-    assert line.startswith(f"{numbers}: holds more than the classes 0, 1, 2")
+    assert line.startswith(f"{numbers}: the mask holds the value 7; give 0 background")
 
 
 def test_folders_of_maps_need_no_torch():

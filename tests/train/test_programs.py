@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from infnet import weights
+from tests.train.fitting.test_loop import free_port
 from tests.train.making import save, semiseg
-from tests.train.test_loop import free_port
 from train import ablation, lungs, multiclass, semi, supervised
 from train.data import training_set
 from train.fitting.checkpoint import load_checkpoint

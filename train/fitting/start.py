@@ -82,9 +82,7 @@ def seen_by(source: str | None, config: TrainConfig, validation: Mapping[str, Se
     return seen
 
 
-def _leaked(
-    facts: Mapping[str, Any], config: TrainConfig, validation: Mapping[str, Sequence[Example]]
-) -> set[str]:
+def _leaked(facts: Mapping[str, Any], config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> set[str]:
     """Groups that validate here and that a model of the registry may have been trained on, as its facts say."""
     found = set()
     same = all(facts["config"].get(k) == getattr(config, k) for k in ("fold", "fold_count", "seed"))

@@ -23,7 +23,7 @@ from train.fitting.distributed import Place
 from train.fitting.loop import Paused, fit, learning_rate_at, load_checkpoint, make_optimizer, scale_at
 from train.fitting.machine import faster_precision
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -180,8 +180,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tests.train.tiny import CONFIG, task
-from train.distributed import join, leave
-from train.loop import fit
+from train.fitting.distributed import join, leave
+from train.fitting.loop import fit
 
 own = task(batch_norm=False)
 own.network[3].p = 0.0
