@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 
 from infnet.errors import InfNetError
 from infnet.export import write_png
-from infnet.geometry.box import Box, crop, mask_box
+from infnet.geometry.box import Box, crop
 from infnet.grey import WINDOW
-from infnet.pipeline.inputs import SMALLEST_BOX, grey_slices
+from infnet.pipeline.inputs import grey_slices, network_box
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import Engines, load_engines
 from infnet.read import find_series, read, sniff
@@ -105,10 +105,9 @@ def lung_slices(study: Study, engines: Engines, settings: Settings, report: Call
     sides = find_lungs(study, grey, engines.lungs, report)
     percents = 100 * (sides > 0).mean((1, 2))
     showing = [i for i in range(len(grey)) if percents[i] > 0 and percents[i] >= settings.lungs_at_least]
-    smallest = int(SMALLEST_BOX * min(grey.shape[1:]))
     taken = []
     for i in showing[:: settings.every]:
-        box = mask_box(sides[i], smallest=smallest)
+        box = network_box(sides[i])
         assert box is not None
         taken.append(LungSlice(i, box, crop(grey[i], box), float(percents[i])))
     return taken

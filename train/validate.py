@@ -26,7 +26,7 @@ from infnet.geometry.affine import axial_affine
 from infnet.geometry.box import crop, mask_box, paste, resize
 from infnet.grey import window_grey
 from infnet.measure.metrics import dice, paper_scores
-from infnet.pipeline.inputs import normalise
+from infnet.pipeline.inputs import guided, normalise
 from infnet.pipeline.models import Engines, Model, load_engines
 from infnet.pipeline.run import segment
 from infnet.read import read
@@ -62,8 +62,8 @@ def class_maps(
     engine: Engine, grey: NDArray[np.uint8], infection: NDArray[np.float32], size: int
 ) -> NDArray[np.float32]:
     """Probabilities (3, row, column) of background, GGO, consolidation, given the infection map."""
-    square = resize(infection, (size, size))[None, None]
-    batch = np.concatenate([normalise(resize(grey, (size, size))[None]), square, square, square], 1)
+    square = (size, size)
+    batch = guided(normalise(resize(grey, square)[None]), resize(infection, square)[None])
     return np.stack([resize(p, grey.shape) for p in engine(batch)[0]])
 
 
