@@ -13,8 +13,8 @@ from PIL import Image
 from infnet.errors import InfNetError
 from train.data.files import in_order, opened
 
-COLOURED = 32  # difference of the channels from which a picture counts as coloured
-FEW = 8  # a coloured picture of so many greys is a mask, one of more a colour scale
+COLOURED = 32  # how far its channels differ at least in a coloured picture
+FEW = 8  # a coloured picture of up to so many brightnesses is a mask; with more it is a colour scale
 
 # Sub-folders of each class: as the ground truth of COVID-SemiSeg has them, and as maps are saved here and there.
 CLASS_FOLDERS = {
@@ -55,12 +55,12 @@ def read(path: Path) -> NDArray[Any]:
 
 def _grey(rgba: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     colour = rgba[..., :3]
-    grey = ((colour.max(-1).astype(np.uint16) * rgba[..., 3] + 127) // 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = ((colour.max(-1).astype(np.uint16) * rgba[..., 3] + 127) // 255).astype(np.uint8)
     if np.ptp(colour, axis=-1).max() <= COLOURED:
         return grey
     if len(np.unique(grey)) > FEW:
         raise InfNetError(f"{path}: a picture in colours; save the map in grey")
-    return np.where(grey > 0, 255, 0).astype(np.uint8)
+    return np.asarray(np.where(grey > 0, 255, 0), np.uint8)
 
 
 def full_scale(paths: Iterable[Path]) -> float:

@@ -10,7 +10,7 @@ Each is a folder of --out, and --resume goes on inside the one that was stopped.
 `pseudo-label/GT`, as probabilities of 0 to 255, in the layout of the data set: they are used as they are, neither
 thresholded nor stretched. The pool is the data set's own, or --pool DIR as `train.prepare` writes it; slices of
 held-out patients are left out of it. With --published the labels that the authors published take the place of 1 and 2.
-What a choice makes idle (lengths with --paper, the pool with --published) is refused.
+Options that another one makes useless are refused: lengths with --paper, the pool with --published.
 
 --paper: every phase with the paper's settings (see train.supervised); 10 epochs of the grown training set a round,
 pre-training with batches of 24. The default differs: --round-steps steps a round, at least a quarter of each batch
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from train.arguments import flag, refuse
 from train.data import Example, pseudo_labelled, training_set, unlabelled
 from train.fitting.checkpoint import load_checkpoint, write_text
 from train.fitting.config import TrainConfig
@@ -38,8 +39,6 @@ from train.fitting.options import (
     add_paper,
     configure,
     epochs,
-    flag,
-    refuse,
     run_program,
     training_parser,
 )

@@ -344,8 +344,21 @@ def test_a_class_network_sees_the_infection_map(tmp_path, dataset, split):
     infection = pointwise(tmp_path, "infection", *BRIGHT)
     classes = pointwise(tmp_path, "classes", *BY_MAP)
     maps = tmp_path / "saved"
-    found = run(tmp_path, "--weights", classes, "--infection", infection, "--data", dataset, "--task", "multiclass",
-                "--split", split, "--save-maps", maps)  # fmt: skip
+    found = run(
+        tmp_path,
+        "--weights",
+        classes,
+        "--infection",
+        infection,
+        "--data",
+        dataset,
+        "--task",
+        "multiclass",
+        "--split",
+        split,
+        "--save-maps",
+        maps,
+    )
     assert found.keys() == {"ggo", "consolidation"}
     assert found["ggo"]["count"] == 4
     assert found["ggo"]["dice_at_threshold"] > 0.95

@@ -22,7 +22,7 @@ from train.fitting.task import Run, Task
 
 CONFIG = TrainConfig(
     steps=20, size=32, scales=(1.0,), batch=4, warmup=2, validate_every=10, save_every=5, precision="fp32"
-)  # fmt: skip
+)
 
 
 def network(batch_norm: bool = True) -> nn.Module:

@@ -161,7 +161,8 @@ def _regrey(x: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
     generator = torch.Generator(x.device)
     for plane, rng in zip(grain, rngs, strict=True):
         plane.normal_(generator=generator.manual_seed(int(rng.integers(2**63))))
-    return (x + grain * (0.08 * (noise - 0.5)).clamp(min=0)).clamp(0, 1)
+    noisy: Tensor = x + grain * (0.08 * (noise - 0.5)).clamp(min=0)
+    return noisy.clamp(0, 1)
 
 
 def to_input(grey: Tensor) -> Tensor:

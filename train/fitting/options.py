@@ -17,6 +17,7 @@ from torch import nn
 
 from infnet.errors import InfNetError
 from infnet.networks import build
+from train.arguments import flag
 from train.data import data_root
 from train.fitting.config import CHOICES, TrainConfig
 from train.fitting.distributed import join, leave
@@ -78,17 +79,6 @@ def add_init(parser: argparse.ArgumentParser) -> None:
 
 def add_paper(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
-
-
-def flag(name: str) -> str:
-    """The option of a name: learning_rate -> --learning-rate."""
-    return "--" + name.replace("_", "-")
-
-
-def refuse(options: argparse.Namespace, names: Sequence[str], reason: str) -> None:
-    """Raise InfNetError where one of these options was given, though beside the others it would be ignored."""
-    if given := [flag(name) for name in names if getattr(options, name) not in (None, False)]:
-        raise InfNetError(f"{', '.join(given)}: without effect {reason}; leave it out")
 
 
 def configure(options: argparse.Namespace, base: TrainConfig) -> TrainConfig:

@@ -68,8 +68,17 @@ def test_a_run_leaves_what_people_look_for(tmp_path):
     drawn = replace(task(), montage=lambda net: Image.new("RGB", (8, 8)), split={"train": {"labelled": {"g": ["1"]}}})
     fit(drawn, CONFIG, Run(tmp_path))
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {"best.pt", "last.pt", "config.json", "split.json", "environment.json", "log.csv", "curves.png",
-                     "montage.png", "tensorboard"}  # fmt: skip
+    assert names == {
+        "best.pt",
+        "last.pt",
+        "config.json",
+        "split.json",
+        "environment.json",
+        "log.csv",
+        "curves.png",
+        "montage.png",
+        "tensorboard",
+    }
     assert json.loads((tmp_path / "config.json").read_text())["steps"] == 20
     facts = json.loads((tmp_path / "environment.json").read_text())
     assert facts["precision"] == "fp32"
@@ -148,9 +157,17 @@ def test_the_faster_precision_is_measured(monkeypatch):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"size": 10}, {"learning_rate": 0.0}, {"network": "x"}, {"fold": 5}, {"mix": (("a", -1.0),)},
-     {"schedule": "x"}, {"ema": 1.0}],
-)  # fmt: skip
+    [
+        {"steps": 0},
+        {"size": 10},
+        {"learning_rate": 0.0},
+        {"network": "x"},
+        {"fold": 5},
+        {"mix": (("a", -1.0),)},
+        {"schedule": "x"},
+        {"ema": 1.0},
+    ],
+)
 def test_a_config_that_cannot_train_is_refused_at_birth(wrong):
     with pytest.raises(InfNetError):
         TrainConfig(**{"steps": 5, **wrong})
@@ -194,11 +211,22 @@ leave()
 """
     )
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
-         f"--master-port={free_port()}", str(tmp_path / "two.py"), str(tmp_path / "two")],
-        cwd=ROOT, capture_output=True, text=True, timeout=100,
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node=2",
+            "--master-addr=127.0.0.1",
+            f"--master-port={free_port()}",
+            str(tmp_path / "two.py"),
+            str(tmp_path / "two"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     two = load_checkpoint(tmp_path / "two" / "last.pt")["network"]
     for name, value in one.network.state_dict().items():
