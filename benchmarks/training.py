@@ -56,8 +56,13 @@ def plain(dataset: Path, size: int, batch: int, batches: int) -> list[float]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base = dataset / "TrainingSet" / "LungInfection-Train" / "Doctor-label"
     images, masks = sorted((base / "Imgs").iterdir()), sorted((base / "GT").iterdir())
-    see = transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(),
-                              transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])  # fmt: skip
+    see = transforms.Compose(
+        [
+            transforms.Resize((size, size)),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
     know = transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()])
     network = build("inf-net").to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), 1e-4)
@@ -94,9 +99,21 @@ def ours(dataset: Path, size: int, batch: int, batches: int) -> tuple[list[float
 
     steps = len(SCALES) * (batches + 1)
     config = TrainConfig(
-        steps=steps, size=size, scales=SCALES, every_scale=True, batch=batch, micro_batch=batch, optimizer="adam",
-        learning_rate=1e-4, warmup=0, clip=0.5, clip_by="value", fold=-1, validate_every=10**6, save_every=10**6,
-    )  # fmt: skip
+        steps=steps,
+        size=size,
+        scales=SCALES,
+        every_scale=True,
+        batch=batch,
+        micro_batch=batch,
+        optimizer="adam",
+        learning_rate=1e-4,
+        warmup=0,
+        clip=0.5,
+        clip_by="value",
+        fold=-1,
+        validate_every=10**6,
+        save_every=10**6,
+    )
     place = join()
     train, _ = split(dataset, config)
     task, _ = infection_task(config, train, {}, place)
@@ -158,9 +175,21 @@ def main() -> None:
         make_slices(Path(folder), 64)
         for _ in range(2):
             for kind, found in runs.items():
-                command = [sys.executable, "-m", "benchmarks.training", "--one", kind, "--dataset", f"{folder}/Dataset",
-                           "--size", str(options.size), "--batch", str(options.batch),
-                           "--batches", str(options.batches)]  # fmt: skip
+                command = [
+                    sys.executable,
+                    "-m",
+                    "benchmarks.training",
+                    "--one",
+                    kind,
+                    "--dataset",
+                    f"{folder}/Dataset",
+                    "--size",
+                    str(options.size),
+                    "--batch",
+                    str(options.batch),
+                    "--batches",
+                    str(options.batches),
+                ]
                 done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise SystemExit(done.stderr)

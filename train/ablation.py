@@ -2,7 +2,7 @@
 
 Trains the five variants of Inf-Net in turn, each in a folder of --out, with the same data, seed and settings, and
 writes `table.json` and `table.csv`. A variant that is finished is not trained again with --resume. The options are
-those of `train.supervised`.
+those of `train.supervised`, but for --network and --init: each variant is an Inf-Net that starts from random weights.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from train.fitting.checkpoint import load_checkpoint, write_text
-from train.fitting.distributed import Place
 from train.fitting.loop import fit
 from train.fitting.options import run_program
 from train.fitting.report import write_log
+from train.fitting.task import Run
 from train.supervised import configured, infection_task, mixing_parser
 
 # Rows of the table: partial decoder (PPD), reverse attention (RA), edge attention (EA).
@@ -29,23 +29,27 @@ VARIANTS = {
 }
 
 
-def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+def _train(options: argparse.Namespace, run: Run) -> None:
     config, train, validation = configured(options)
     rows = []
     for name, (decoder, reverse, edge) in VARIANTS.items():
-        parts = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
-        own = replace(config, options={**config.options, **parts})
-        task, _ = infection_task(own, train, validation, place)
-        fit(task, own, options.out / name, place, options.resume, deadline)
-        if place.leads:
-            best = load_checkpoint(options.out / name / "best.pt")
-            rows.append({"variant": name, **parts, "step": best["step"], **best.get("scores", {})})
-            write_log(rows, options.out / "table.csv")
-            write_text(options.out / "table.json", json.dumps(rows, indent=1))
+        modules = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
+        own = replace(config, options={**config.options, **modules})
+        task, _ = infection_task(own, train, validation, run.process.device)
+        fit(task, own, run.inside(name))
+        if run.process.leads:
+            best = load_checkpoint(run.folder / name / "best.pt")
+            rows.append({"variant": name, **modules, "step": best["step"], **best.get("scores", {})})
+            write_log(rows, run.folder / "table.csv")
+            write_text(run.folder / "table.json", json.dumps(rows, indent=1))
+
+
+def parser() -> argparse.ArgumentParser:
+    return mixing_parser(__doc__, ("inf-net",))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    run_program(mixing_parser(__doc__, ("inf-net",)), argv, _train)
+    run_program(parser(), argv, _train)
 
 
 if __name__ == "__main__":

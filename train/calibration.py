@@ -23,12 +23,12 @@ def reliability(
     mean distance of the two, weighted by pixels (Guo et al., ICML 2017).
     """
     counts, probabilities, hits = np.zeros(BINS), np.zeros(BINS), np.zeros(BINS)
-    for found, true, inside in zip(maps, truths, where, strict=True):
-        p = found[inside].astype(np.float64)
-        place = np.minimum((p * BINS).astype(int), BINS - 1)
-        counts += np.bincount(place, minlength=BINS)
-        probabilities += np.bincount(place, p, minlength=BINS)
-        hits += np.bincount(place, true[inside], minlength=BINS)
+    for probability, true, inside in zip(maps, truths, where, strict=True):
+        p = probability[inside].astype(np.float64)
+        bins = np.minimum((p * BINS).astype(int), BINS - 1)
+        counts += np.bincount(bins, minlength=BINS)
+        probabilities += np.bincount(bins, p, minlength=BINS)
+        hits += np.bincount(bins, true[inside], minlength=BINS)
     filled = counts > 0
     mean, share = (np.divide(v, counts, out=np.zeros(BINS), where=filled) for v in (probabilities, hits))
     error = float((np.abs(mean - share) * counts).sum() / max(counts.sum(), 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from infnet import weights
 from infnet.errors import InfNetError
@@ -40,8 +41,10 @@ def main() -> None:
         file = f"{options.name}.safetensors"
         sha256 = weights.save(kept, weights.folder() / file)
         path = weights.folder() / "registry.json"
-        whole = json.loads(path.read_text()) if path.exists() else {"version": 1, "models": {}}
-        whole["models"][options.name] = {
+        registry: dict[str, Any] = {"version": 1, "models": {}}
+        if path.exists():
+            registry = json.loads(path.read_text())
+        registry["models"][options.name] = {
             "role": options.role,
             "file": file,
             "sha256": sha256,
@@ -53,7 +56,7 @@ def main() -> None:
             "config": state["config"],
             **options.facts,
         }
-        path.write_text(json.dumps(whole, indent=1) + "\n")
+        path.write_text(json.dumps(registry, indent=1) + "\n")
         print(f"{weights.folder() / file}: sha256 {sha256}")
     except InfNetError as error:
         parser.exit(2, f"{error}\n")

@@ -46,18 +46,22 @@ def main(argv: Sequence[str] | None = None) -> None:
             if path and "{fold}" not in path:
                 raise InfNetError(f"{path}: one network for all folds; put {{fold}} where they differ")
         engines = load_engines().with_threshold(options.threshold)
-        examples, found = labelled(options.data), []
+        examples = labelled(options.data)
+        held: list[list[str]] = []
+        scores: list[dict[str, dict[str, float]]] = []
         for fold in range(options.fold_count):
             names = [e.name for e in held_out(examples, fold, options.fold_count)[1]]
             own = with_checkpoint(engines, Path(options.checkpoint.format(fold=fold)))
             if options.classes:
                 own = with_checkpoint(own, Path(options.classes.format(fold=fold)), "classes")
-            scores = evaluate_labelled(own, options.data, names)
-            found.append({"held_out": names, **(scores if options.classes else {"infection": scores["infection"]})})
+            by_kind = evaluate_labelled(own, options.data, names)
+            held.append(names)
+            scores.append(by_kind if options.classes else {"infection": by_kind["infection"]})
     except InfNetError as error:
         parser.exit(2, f"{error}\n")
-    kinds = [kind for kind in found[0] if kind != "held_out"]
-    text = json.dumps({**{kind: spread([f[kind] for f in found]) for kind in kinds}, "folds": found}, indent=1)
+    means = {kind: spread([fold[kind] for fold in scores]) for kind in scores[0]}
+    folds = [{"held_out": names, **fold} for names, fold in zip(held, scores, strict=True)]
+    text = json.dumps({**means, "folds": folds}, indent=1)
     print(text)
     if options.json:
         options.json.write_text(text + "\n")

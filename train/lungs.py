@@ -17,38 +17,49 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infnet.measure.metrics import dice
-from train.data import Example, held_out, lungs, split_record
+from train.data import Example, held_out, lung_masks, split_record
 from train.fitting.batches import Pool, by_epoch, generators
 from train.fitting.config import TrainConfig
-from train.fitting.distributed import Place
-from train.fitting.loop import Batch, Scores, Task, fit
+from train.fitting.loop import fit
 from train.fitting.losses import overlap_loss
-from train.fitting.options import build_network, configure, run_program, training_parser
-from train.fitting.start import seen_by, start_from
+from train.fitting.options import add_init, build_network, configure, run_program, training_parser
+from train.fitting.regions import slow_noise
+from train.fitting.start import begin
+from train.fitting.task import Batch, Run, Scores, Task
 
 ANY_CROP = (-0.02, 0.9)  # from a crop that touches the lungs to the full field
 WHOLE = (9.0, 9.0)
-# What is painted must leave lung enough to be known by. Where little lung is to be seen, at its tips, none is painted:
-# the network would take what lies below the diaphragm for airless lung.
+# Enough air must remain for a lung to be recognised. At the tips of the lungs, where a slice shows little of them,
+# nothing is painted: the network would learn to take the tissue below the diaphragm for airless lung.
 SMALLEST_LUNG, LARGEST_PATCH = 0.06, 0.2  # of the slice; of the lung
 RECIPE = TrainConfig(
-    steps=500, network="lung-unet", size=256, scales=(1.0,), batch=12, learning_rate=1e-3, ema=0.99, warmup=30,
+    steps=500,
+    network="lung-unet",
+    size=256,
+    scales=(1.0,),
+    batch=12,
+    learning_rate=1e-3,
+    ema=0.99,
+    warmup=30,
     validate_every=100,
-)  # fmt: skip
+)
 
 
 def split(root: Path, config: TrainConfig) -> tuple[list[Example], dict[str, list[Example]]]:
-    """Training slices, and validation slices of coronacases and of lungs-hu. The held-out coronacases patients are
-    those that `train.supervised` holds out, so that the whole pipeline can be validated on them."""
-    examples = lungs(root)
-    corona, hu = ([e for e in examples if e.group.startswith("corona") is kind] for kind in (True, False))
+    """Training slices, and validation slices of coronacases and of lungs-hu.
+
+    The held-out coronacases patients are those that `train.supervised` holds out, so that the whole pipeline can be
+    validated on them."""
+    examples = lung_masks(root)
+    corona = [e for e in examples if e.group.startswith("corona")]
+    hu = [e for e in examples if not e.group.startswith("corona")]
     corona_train, corona_validation = held_out(corona, config.fold, config.fold_count, config.seed)
     hu_train, hu_validation = held_out(hu, config.fold, config.fold_count, config.seed)
     return corona_train + 4 * hu_train, {"lungs-hu": hu_validation, "coronacases": corona_validation[::3]}
 
 
 def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Slices, up to half of them with one to three patches of lung as dense as soft tissue, round points of the lung.
+    """The slices, about half of them with one to three patches of lung made as dense as soft tissue.
 
     grey (N, 1, S, S) in [0, 1]; truth (N, 1, S, S), lung above 0.5, which stays as it is.
     """
@@ -65,9 +76,8 @@ def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Gene
             row, column = points[int(rng.integers(len(points)))].tolist()
             tall, wide = rng.uniform(0.03, 0.13, 2) * side
             distance = ((across[:, None] - row) / tall) ** 2 + ((across - column) / wide) ** 2
-            rough = torch.tensor(rng.normal(size=(1, 1, 12, 12)), dtype=torch.float32, device=grey.device)
-            distance += 0.4 * F.interpolate(rough, (side, side), mode="bicubic")[0, 0]
-            # A soft rim within the lung; at the chest wall there is none to be seen.
+            distance += 0.4 * slow_noise(rng, 12, image)
+            # The rim is soft within the lung, and sharp at the chest wall.
             cover = F.avg_pool2d((distance < 1).float()[None], 5, 1, 2)[0] * lung
             if cover.sum() > LARGEST_PATCH * len(points):
                 continue
@@ -76,17 +86,17 @@ def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Gene
     return painted.clamp(0, 1)
 
 
-def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+def _train(options: argparse.Namespace, run: Run) -> None:
     config = configure(options, RECIPE)
     train, validation = split(options.data, config)
-    seen_by(options.init, config, validation)
-    pool = Pool(train, place.device)
-    held = {name: Pool(examples, place.device) for name, examples in validation.items() if examples}
+    device = run.process.device
+    pool = Pool(train, device)
+    held = {name: Pool(examples, device) for name, examples in validation.items() if examples}
     draw = by_epoch(len(pool), config.batch, config.seed)
 
-    def batch(step: int, places: range) -> Batch:
-        rngs = generators(config.seed, step, places)
-        grey, truth = pool.batch(draw(step)[list(places)], config.size, rngs, margin=ANY_CROP)
+    def batch(step: int, rows: range) -> Batch:
+        rngs = generators(config.seed, step, rows)
+        grey, truth = pool.batch(draw(step)[list(rows)], config.size, rngs, margin=ANY_CROP)
         grey = with_airless_lung(grey, truth, rngs)
         return grey.contiguous(memory_format=torch.channels_last), truth
 
@@ -94,7 +104,7 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
         return overlap_loss(logits.float(), truth)
 
     def validate(network: nn.Module) -> Scores:
-        found = {}
+        by_source = {}
         for name, slices in held.items():
             scores = []
             for i in range(len(slices)):
@@ -102,17 +112,22 @@ def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
                 with torch.inference_mode():
                     marked = network(grey) > 0
                 scores.append(dice(marked.cpu().numpy(), (truth > 0.5).cpu().numpy()))
-            found[name] = float(np.mean(scores))
-        return {"mean": float(np.mean(list(found.values()))), **found}
+            by_source[name] = float(np.mean(scores))
+        return {"mean": float(np.mean(list(by_source.values()))), **by_source}
 
     record = split_record({"lungs": train}, validation)
     task = Task(build_network(config), batch, loss, validate if held else None, split=record)
-    start_from(task.network, options.init)
-    fit(task, config, options.out, place, options.resume, deadline)
+    fit(begin(task, options.init, config, validation), config, run)
+
+
+def parser() -> argparse.ArgumentParser:
+    options = training_parser(__doc__, ("steps",))
+    add_init(options)
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    run_program(training_parser(__doc__), argv, _train)
+    run_program(parser(), argv, _train)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,25 @@ from train.fitting.checkpoint import write_text
 MANIFEST, SETTINGS = "manifest.csv", "prepare.json"
 LUNGS_AT_LEAST = 1.0  # percent of the slice: below it are the tips of the lungs, of which a box shows little
 FIELDS = (
-    "file", "source", "group", "series", "slice", "top", "left", "bottom", "right", "rows", "columns",
-    "window_low", "window_high", "slice_mm", "row_mm", "column_mm", "lung_percent", "error",
-)  # fmt: skip
+    "file",
+    "source",
+    "group",
+    "series",
+    "slice",
+    "top",
+    "left",
+    "bottom",
+    "right",
+    "rows",
+    "columns",
+    "window_low",
+    "window_high",
+    "slice_mm",
+    "row_mm",
+    "column_mm",
+    "lung_percent",
+    "error",
+)
 Row = dict[str, Any]
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from infnet.errors import InfNetError
+from train.data.files import in_order, opened
 
-ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
-COLOURED = 32  # difference of the channels from which a picture counts as coloured
-FEW = 8  # a coloured picture of so many greys is a mask, one of more a colour scale
+COLOURED = 32  # how far its channels differ at least in a coloured picture
+FEW = 8  # a coloured picture of up to so many brightnesses is a mask; with more it is a colour scale
 
 # Sub-folders of each class: as the ground truth of COVID-SemiSeg has them, and as maps are saved here and there.
 CLASS_FOLDERS = {
@@ -25,52 +26,28 @@ CLASS_FOLDERS = {
 def class_folders(folder: Path) -> dict[str, Path]:
     """The sub-folders of `folder` that hold one class each, by class; empty where there are none."""
     inside = {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir()} if folder.is_dir() else {}
-    found = ((kind, next((inside[n] for n in names if n in inside), None)) for kind, names in CLASS_FOLDERS.items())
-    return {kind: path for kind, path in found if path is not None}
-
-
-def files(folder: Path) -> dict[str, Path]:
-    """Pictures in a folder by name without ending. Raises InfNetError: no folder, no picture, one name twice."""
-    if not folder.is_dir():
-        raise InfNetError(f"{folder}: no such folder; correct the path")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in ENDINGS or path.name.startswith("."):
-            continue
-        if path.stem in found:
-            raise InfNetError(f"{folder}: both {found[path.stem].name} and {path.name}; keep one of them")
-        found[path.stem] = path
-    if not found:
-        raise InfNetError(f"{folder}: no pictures ({', '.join(sorted(ENDINGS))}); give the folder that holds them")
-    return found
-
-
-def natural(names: Iterable[str]) -> list[str]:
-    """Names in order, numbers by value."""
-    return sorted(names, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))
+    present = ((kind, next((inside[n] for n in names if n in inside), None)) for kind, names in CLASS_FOLDERS.items())
+    return {kind: path for kind, path in present if path is not None}
 
 
 def match(truths: dict[str, Path], others: dict[str, Path], folder: Path, kind: str) -> list[str]:
     """Names in `others`, the files of `folder`, that no truth has. Raises InfNetError naming those that are missing."""
-    if missing := natural(truths.keys() - others.keys()):
+    if missing := in_order(truths.keys() - others.keys()):
         raise InfNetError(f"{folder}: no {kind} for {', '.join(missing)}; add what is missing")
-    return natural(others.keys() - truths.keys())
+    return in_order(others.keys() - truths.keys())
 
 
-def read(path: Path) -> NDArray:
+def read(path: Path) -> NDArray[Any]:
     """The values (row, column) of a picture as stored; 1-bit ones as 0 and 255.
 
     Transparent pixels are black. Of a coloured picture with few colours (a palette of classes, a red mask) every
     pixel that is not black is 255. Raises InfNetError for what cannot be read, a colour scale, or values below 0.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode in ("L", "F", "I") or image.mode.startswith("I;16"):
-                values = np.asarray(image)
-            else:
-                values = _grey(np.asarray(image.convert("RGBA")), path)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InfNetError(f"{path}: not a readable picture ({error}); replace it") from error
+    with opened(path) as image:
+        if image.mode in ("L", "F", "I") or image.mode.startswith("I;16"):
+            values = np.asarray(image)
+        else:
+            values = _grey(np.asarray(image.convert("RGBA")), path)
     if not np.isfinite(values).all() or values.min() < 0:
         raise InfNetError(f"{path}: holds values below 0 or no numbers; save it as 0 to 1, or as 0 to 255")
     return values
@@ -78,12 +55,12 @@ def read(path: Path) -> NDArray:
 
 def _grey(rgba: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
     colour = rgba[..., :3]
-    grey = ((colour.max(-1).astype(np.uint16) * rgba[..., 3] + 127) // 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = ((colour.max(-1).astype(np.uint16) * rgba[..., 3] + 127) // 255).astype(np.uint8)
     if np.ptp(colour, axis=-1).max() <= COLOURED:
         return grey
     if len(np.unique(grey)) > FEW:
         raise InfNetError(f"{path}: a picture in colours; save the map in grey")
-    return np.where(grey > 0, 255, 0).astype(np.uint8)
+    return np.asarray(np.where(grey > 0, 255, 0), np.uint8)
 
 
 def full_scale(paths: Iterable[Path]) -> float:
@@ -106,7 +83,7 @@ def load_map(path: Path, scale: float, shape: tuple[int, int]) -> NDArray[np.flo
         eight_bit = values.dtype == np.uint8 and top == 255
         picture = Image.fromarray(values if eight_bit else values.astype(np.float32))
         values = np.asarray(picture.resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
-    return np.clip(values.astype(np.float32) / np.float32(top), 0, 1)
+    return np.asarray(np.clip(values.astype(np.float32) / np.float32(top), 0, 1))
 
 
 def load_truth(path: Path) -> NDArray[np.bool_]:
@@ -118,28 +95,7 @@ def load_truth(path: Path) -> NDArray[np.bool_]:
     highest = float(values.max())
     if 1 < highest <= 128:
         raise InfNetError(f"{path}: its highest value is {highest:g}; a ground truth holds 0 and 255, or 0 and 1")
-    return values > (128 if highest > 1 else 0.5)
-
-
-def load_classes(path: Path) -> NDArray[np.uint8]:
-    """Class numbers of a palette or grey picture: 0 background, 1 GGO, 2 consolidation. Raises InfNetError."""
-    try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InfNetError(f"{path}: not a readable picture ({error}); replace it") from error
-    if values.ndim != 2 or values.max() > 2:
-        raise InfNetError(f"{path}: holds more than the classes 0, 1, 2; save one of these numbers in each pixel")
-    return values.astype(np.uint8)
-
-
-def load_slice(path: Path) -> NDArray[np.uint8]:
-    """A slice as stored, 8-bit grey (row, column). Raises InfNetError where it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InfNetError(f"{path}: not a readable picture ({error}); replace it") from error
+    return np.asarray(values > (128 if highest > 1 else 0.5))
 
 
 def save_map(probability: NDArray[np.float32], path: Path) -> None:

@@ -14,68 +14,99 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from infnet.measure.metrics import paper_scores
+from infnet.pipeline.inputs import CHANNELS
 from infnet.study import CONSOLIDATION, GGO
 from train.data import Example, held_out, labelled, split_record
 from train.fitting import report
-from train.fitting.batches import Pool, by_epoch, generators, guided, roughen, soften, to_input
+from train.fitting.batches import Pool, by_epoch, generators, guided, to_input
 from train.fitting.config import TrainConfig
-from train.fitting.distributed import Place
-from train.fitting.loop import Batch, Scores, Task, fit, scale_at
+from train.fitting.loop import fit
 from train.fitting.losses import class_loss, summed_entropy
-from train.fitting.options import build_network, configure, epochs, run_program, training_parser
-from train.fitting.start import seen_by, start_from
+from train.fitting.options import (
+    add_init,
+    add_network,
+    add_paper,
+    build_network,
+    configure,
+    epochs,
+    run_program,
+    training_parser,
+)
+from train.fitting.regions import roughen, soften
+from train.fitting.schedule import scale_at
+from train.fitting.start import begin
+from train.fitting.task import Batch, Run, Scores, Task
 
 NETWORKS = ("fcn8s", "deeplabv3+", "unet")
 RECIPE = TrainConfig(steps=800, network="fcn8s", batch=8, ema=0.99, weight_decay=1e-3, validate_every=100)
 SLIM = {"width": 256, "batch_norm": True, "shrink": 2}
+See = Callable[[Tensor, Tensor], Tensor]  # grey and infection map -> input of the network
 
 
 def paper(slices: int) -> TrainConfig:
     """The paper's settings for FCN8s, for a set of so many slices; sizes of batch and length are the reference's."""
     config = TrainConfig(
-        steps=1, network="fcn8s", size=512, scales=(1.0,), batch=4, micro_batch=4, optimizer="sgd", learning_rate=1e-10,
-        schedule="constant", weight_decay=5e-4, warmup=0, clip=float("inf"), ema=0.0, precision="fp32",
-    )  # fmt: skip
+        steps=1,
+        network="fcn8s",
+        size=512,
+        scales=(1.0,),
+        batch=4,
+        micro_batch=4,
+        optimizer="sgd",
+        learning_rate=1e-10,
+        schedule="constant",
+        weight_decay=5e-4,
+        warmup=0,
+        clip=float("inf"),
+        ema=0.0,
+        precision="fp32",
+    )
     return replace(config, steps=epochs(100, slices, config))
 
 
 def for_classes(config: TrainConfig, is_guided: bool, slim: bool = True) -> TrainConfig:
     """The config with a network of three classes that sees the infection map or does not."""
     own = SLIM if config.network == "fcn8s" and slim else {}
-    return replace(config, options={"inputs": 6 if is_guided else 3, "classes": 3, **own, **config.options})
+    inputs = CHANNELS["classes" if is_guided else "infection"]
+    return replace(config, options={"inputs": inputs, "classes": 3, **own, **config.options})
 
 
 def class_task(
-    config: TrainConfig, train: Sequence[Example], validation: Sequence[Example], place: Place, literal: bool = False
+    config: TrainConfig,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    device: torch.device,
+    literal: bool = False,
 ) -> Task:
     """GGO and consolidation. `literal`: the paper's loss, and true regions as they are."""
-    pool = Pool(train, place.device)
+    pool = Pool(train, device)
     draw = by_epoch(len(pool), config.batch, config.seed)
-    sees_map = config.options["inputs"] == 6
+    sees_map = config.options["inputs"] == CHANNELS["classes"]
 
     def see(grey: Tensor, region: Tensor) -> Tensor:
         return guided(grey, region) if sees_map else to_input(grey)
 
-    def batch(step: int, places: range) -> Batch:
-        drawn, side = scale_at(step, config)
-        rngs = generators(config.seed, step, places)
-        grey, truth = pool.batch(draw(drawn)[list(places)], side, rngs, classes=True)
+    def batch(step: int, rows: range) -> Batch:
+        draw_number, side = scale_at(step, config)
+        rngs = generators(config.seed, step, rows)
+        grey, truth = pool.batch(draw(draw_number)[list(rows)], side, rngs, classes=True)
         region = (truth[:, None] > 0).float()
         return see(grey, region if literal else soften(roughen(region, rngs), rngs)), truth
 
     def loss(logits: Tensor, truth: Tensor) -> Tensor:
         return summed_entropy(logits.float(), truth) if literal else class_loss(logits.float(), truth)
 
-    held = Pool(validation, place.device) if validation else None
+    held = Pool(validation, device) if validation else None
     return Task(
         build_network(config),
         batch,
@@ -86,30 +117,32 @@ def class_task(
     )
 
 
-def _predict(network: nn.Module, pool: Pool, place: int, size: int, see) -> tuple[Tensor, np.ndarray, Tensor]:
+def _predict(
+    network: nn.Module, pool: Pool, index: int, size: int, see: See
+) -> tuple[Tensor, NDArray[np.int64], Tensor]:
     """Class probabilities (3, size, size) given the true region, the true classes, and the grey slice."""
     with torch.inference_mode():
-        grey, truth = pool.batch([place], size, classes=True)
+        grey, truth = pool.batch([index], size, classes=True)
         p = torch.softmax(network(see(grey, (truth[:, None] > 0).float())).float(), 1)[0]
     return p.cpu(), truth[0].cpu().numpy(), grey[0, 0].cpu()
 
 
-def class_scores(network: nn.Module, pool: Pool, size: int, see) -> Scores:
+def class_scores(network: nn.Module, pool: Pool, size: int, see: See) -> Scores:
     """Mean Dice by the paper's definition of each class, with the true regions as infection maps.
 
     A slice counts for a class only where the class is present; `train.evaluate` counts all slices, as Table III does.
     """
-    found: dict[int, list[float]] = {GGO: [], CONSOLIDATION: []}
-    for place in range(len(pool)):
-        p, truth, _ = _predict(network, pool, place, size, see)
-        for kind, values in found.items():
+    by_class: dict[int, list[float]] = {GGO: [], CONSOLIDATION: []}
+    for index in range(len(pool)):
+        p, truth, _ = _predict(network, pool, index, size, see)
+        for kind, values in by_class.items():
             if (truth == kind).any():
                 values.append(paper_scores(p[kind].numpy(), truth == kind).dice)
-    ggo, consolidation = (float(np.mean(found[k])) if found[k] else 0.0 for k in (GGO, CONSOLIDATION))
+    ggo, consolidation = (float(np.mean(v)) if v else 0.0 for v in by_class.values())
     return {"mean": (ggo + consolidation) / 2, "GGO mean Dice": ggo, "consolidation mean Dice": consolidation}
 
 
-def _picture(network: nn.Module, pool: Pool, size: int, see) -> Image.Image:
+def _picture(network: nn.Module, pool: Pool, size: int, see: See) -> Image.Image:
     """Up to six validation slices with true and predicted consolidation."""
     cells = [_predict(network, pool, i, size, see) for i in range(min(6, len(pool)))]
     greys = [(grey * 255).byte().numpy() for _, _, grey in cells]
@@ -117,23 +150,27 @@ def _picture(network: nn.Module, pool: Pool, size: int, see) -> Image.Image:
     return report.montage(greys, truths, [p.argmax(0).numpy() == CONSOLIDATION for p, _, _ in cells])
 
 
-def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+def _train(options: argparse.Namespace, run: Run) -> None:
     config = configure(options, RECIPE)
     train, validation = held_out(labelled(options.data, classes=True), config.fold, config.fold_count, config.seed)
     if options.paper:
         config = configure(options, paper(len(train)))
     config = for_classes(config, not options.unguided, slim=not options.paper)
-    task = class_task(config, train, validation, place, literal=options.paper)
-    start_from(task.network, options.init)
-    seen = seen_by(options.init, config, {"labelled": validation})
-    task = replace(task, split={**task.split, "seen before": sorted(seen)})
-    fit(task, config, options.out, place, options.resume, deadline)
+    task = class_task(config, train, validation, run.process.device, literal=options.paper)
+    fit(begin(task, options.init, config, {"labelled": validation}), config, run)
+
+
+def parser() -> argparse.ArgumentParser:
+    options = training_parser(__doc__, ("steps",))
+    add_network(options, NETWORKS)
+    add_init(options)
+    add_paper(options)
+    options.add_argument("--unguided", action="store_true", help="without the infection map")
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = training_parser(__doc__, NETWORKS)
-    parser.add_argument("--unguided", action="store_true", help="without the infection map")
-    run_program(parser, argv, _train)
+    run_program(parser(), argv, _train)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A network from wherever its weights are, run on slices of COVID-SemiSeg as they are stored.
 
 Stored slices are transposed and cropped to the lungs. Networks of this project see them upright in the convention of
-`infnet.preprocess`; those of the paper's reference implementation saw them as they are.
+`infnet.pipeline.inputs`; those of the paper's reference implementation saw them as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from infnet.errors import InfNetError, WeightsError
 from infnet.geometry.box import resize
 from infnet.grey import window_grey
 from infnet.networks import build
-from infnet.pipeline.inputs import normalise
+from infnet.pipeline.inputs import CHANNELS, guided, normalise
 from train.fitting.checkpoint import averaged
 
 SIZE = 352  # side of the input in the paper, where a file does not say another
@@ -54,10 +54,9 @@ class Predictor:
         square = (self.size, self.size)
         grey = window_grey(np.ascontiguousarray(stored.T))[0] if self.upright else stored
         x = normalise(resize(grey, square)[None])
-        if self.channels == 6:
+        if self.channels == CHANNELS["classes"]:
             assert infection is not None
-            region = resize(infection.T if self.upright else infection, square)[None, None]
-            x = np.concatenate([x, region, region, region], axis=1)
+            x = guided(x, resize(infection.T if self.upright else infection, square)[None])
         with torch.inference_mode():
             device = next(self.network.parameters()).device
             logits = _logits(self.network(torch.from_numpy(x).to(device)))
@@ -94,7 +93,8 @@ def open_predictor(source: str, size: int | None = None) -> Predictor:
 
 
 def _logits(output: Any) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output
+    logits: Tensor = output[0] if isinstance(output, tuple) else output
+    return logits
 
 
 def _classes(network: nn.Module, channels: int) -> int:

@@ -16,8 +16,6 @@ have no such header; the manifest holds their names as they are.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,32 +28,20 @@ from numpy.typing import NDArray
 
 from infnet.errors import InfNetError
 from infnet.export import write_png
-from infnet.geometry.box import Box, crop, mask_box
+from infnet.geometry.box import Box, crop
 from infnet.grey import WINDOW
-from infnet.pipeline.inputs import SMALLEST_BOX, grey_slices
+from infnet.pipeline.inputs import grey_slices, network_box
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import Engines, load_engines
-from infnet.read import find_series, read, sniff
+from infnet.read import find_series, read
 from infnet.read.archive import gather
 from infnet.read.dicom_header import scan
-from infnet.read.files import File, NotUsed, names_someone, natural, one_line
+from infnet.read.files import NotUsed, names_someone, one_line
 from infnet.study import Study
 from train.manifest import FIELDS, LUNGS_AT_LEAST, MANIFEST, Row, Settings, save, take_up
+from train.studies import Source, sources
 
 Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One study on disk. `label`: its path below the PATH that was given."""
-
-    path: Path
-    label: str
-
-    @property
-    def group(self) -> str:
-        """Name of the group in files: the same for the same place on disk, and tells nobody's name."""
-        return hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
@@ -68,47 +54,15 @@ class LungSlice:
     lung_percent: float
 
 
-def sources(paths: list[Path], out: Path) -> list[Source]:
-    """The studies in `paths`, in natural order, each once. `out` is never taken for one. Raises InfNetError."""
-    found: dict[Path, Source] = {}
-    for path in paths:
-        if not path.exists():
-            raise InfNetError(f"{path}: no such file or folder; check the path")
-        inside = [path] if not path.is_dir() or _is_study(path) else _entries(path)
-        for each in inside:
-            if each.resolve() != out.resolve():
-                label = each.name or each.resolve().name if each == path else f"{path.resolve().name}/{each.name}"
-                found.setdefault(each.resolve(), Source(each, one_line(label)))
-    if not found:
-        raise InfNetError(f"{paths[0]}: nothing in it; give CT studies or a folder of them")
-    return list(found.values())
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: natural(p.name))
-
-
-def _is_study(folder: Path) -> bool:
-    """Whether slices lie in `folder` itself, so that all in it belongs together."""
-    for path in _entries(folder):
-        try:
-            if path.is_file() and sniff.kind_of(File(path, path.name)) in ("dicom", "picture"):
-                return True
-        except (NotUsed, InfNetError):
-            continue
-    return False
-
-
 def lung_slices(study: Study, engines: Engines, settings: Settings, report: Callable[[int], None]) -> list[LungSlice]:
     """Every `settings.every`-th of the slices of which lung takes up enough, from the feet to the head."""
     grey, _ = grey_slices(study)
     sides = find_lungs(study, grey, engines.lungs, report)
     percents = 100 * (sides > 0).mean((1, 2))
     showing = [i for i in range(len(grey)) if percents[i] > 0 and percents[i] >= settings.lungs_at_least]
-    smallest = int(SMALLEST_BOX * min(grey.shape[1:]))
     taken = []
     for i in showing[:: settings.every]:
-        box = mask_box(sides[i], smallest=smallest)
+        box = network_box(sides[i])
         assert box is not None
         taken.append(LungSlice(i, box, crop(grey[i], box), float(percents[i])))
     return taken
@@ -139,23 +93,23 @@ def prepare(source: Source, engines: Engines, settings: Settings, out: Path, rep
         except InfNetError as error:
             rows.append(_failed(source, number, error, private))
             continue
-        rows += [_written(source, number, study, one, out, private) for one in taken]
+        rows += [_written(source, number, study, cut, out, private) for cut in taken]
     return rows
 
 
 def _private(path: Path) -> set[str]:
     """Words that name the patient, from the first CT header in a study."""
-    with gather(path) as found:
-        for file in found.of("dicom"):
+    with gather(path) as files:
+        for file in files.of("dicom"):
             try:
-                return {word for one in scan(file) for word in one.header.private}
+                return {word for image in scan(file) for word in image.header.private}
             except NotUsed:
                 continue
     return set()
 
 
 def _public(label: str, private: set[str]) -> str:
-    return "/".join("*" if names_someone(part, private) else part for part in label.split("/"))
+    return "/".join("*" if names_someone(name, private) else name for name in label.split("/"))
 
 
 def _failed(source: Source, series: int, error: InfNetError, private: set[str]) -> Row:
@@ -164,25 +118,36 @@ def _failed(source: Source, series: int, error: InfNetError, private: set[str]) 
     print(text if text.startswith(source.label) else f"{source.label}: {text}", file=sys.stderr)
     reason = text.partition(": ")[2] or text
     reason = "cannot be read" if names_someone(reason, private) else reason
-    place = {"source": _public(source.label, private), "group": source.group, "series": series or ""}
-    return {**dict.fromkeys(FIELDS, ""), **place, "error": reason}
+    origin = {"source": _public(source.label, private), "group": source.group, "series": series or ""}
+    return {**dict.fromkeys(FIELDS, ""), **origin, "error": reason}
 
 
-def _written(source: Source, series: int, study: Study, one: LungSlice, out: Path, private: set[str]) -> Row:
+def _written(source: Source, series: int, study: Study, cut: LungSlice, out: Path, private: set[str]) -> Row:
     """Write one slice, transposed; its row."""
     turn = study.orientation
     rows, columns = turn.apply(study.pixels).shape[1:]
-    file = out / "Imgs" / f"{source.group}_{series}-{one.index:04d}.png"
-    write_png(file.with_suffix(".part"), one.image.T).replace(file)
+    file = out / "Imgs" / f"{source.group}_{series}-{cut.index:04d}.png"
+    write_png(file.with_suffix(".part"), cut.image.T).replace(file)
     flat = study.affine is None  # a picture has no millimetres
     slice_mm, row_mm, column_mm = ("",) * 3 if flat else (round(mm, 4) for mm in turn.spacing(study.spacing))
     low, high = WINDOW if study.is_hu else ("", "")  # a picture's window is unknown
     return {
-        "file": f"Imgs/{file.name}", "source": _public(source.label, private), "group": source.group,
-        "series": series, "slice": one.index, **asdict(one.box), "rows": rows, "columns": columns,
-        "window_low": low, "window_high": high, "slice_mm": slice_mm, "row_mm": row_mm, "column_mm": column_mm,
-        "lung_percent": round(one.lung_percent, 2), "error": "",
-    }  # fmt: skip
+        "file": f"Imgs/{file.name}",
+        "source": _public(source.label, private),
+        "group": source.group,
+        "series": series,
+        "slice": cut.index,
+        **asdict(cut.box),
+        "rows": rows,
+        "columns": columns,
+        "window_low": low,
+        "window_high": high,
+        "slice_mm": slice_mm,
+        "row_mm": row_mm,
+        "column_mm": column_mm,
+        "lung_percent": round(cut.lung_percent, 2),
+        "error": "",
+    }
 
 
 @contextmanager
@@ -209,12 +174,12 @@ def run(options: argparse.Namespace) -> int:
     failed = {row["group"] for row in rows if row["error"]}
     finished = {row["group"] for row in rows} - failed
     with _progress(len(studies)) as progress:
-        for place, source in enumerate(studies):
+        for number, source in enumerate(studies):
             if source.group in finished:
                 continue
 
-            def report(part: float, text: str, place: int = place) -> None:
-                progress(place + part, f"study {place + 1} of {len(studies)}, {text}")
+            def report(share: float, text: str, number: int = number) -> None:
+                progress(number + share, f"study {number + 1} of {len(studies)}, {text}")
 
             fresh = prepare(source, engines, settings, options.out, report)
             # The manifest is written after the pictures: a study is in it whole or not at all.
@@ -235,8 +200,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a study, or a folder of studies")
     parser.add_argument("--out", type=Path, required=True, help="folder for Imgs/ and manifest.csv")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take every Nth of the slices that show lung")
-    parser.add_argument("--lungs-at-least", type=float, default=LUNGS_AT_LEAST, metavar="PERCENT",
-                        help="share of the slice that lung must take up (%(default)g)")  # fmt: skip
+    parser.add_argument(
+        "--lungs-at-least",
+        type=float,
+        default=LUNGS_AT_LEAST,
+        metavar="PERCENT",
+        help="share of the slice that lung must take up (%(default)g)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on in --out: finished studies are left alone")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; chosen automatically when not given")
     options = parser.parse_args(arguments)
@@ -245,8 +215,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InfNetError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
     except OSError as error:
-        print(f"{options.out}: cannot be written ({error.strerror or error}); make room or choose another folder, then "
-              "go on with --resume", file=sys.stderr)  # fmt: skip
+        print(
+            f"{options.out}: cannot be written ({error.strerror or error}); make room or choose another folder, then "
+            "go on with --resume",
+            file=sys.stderr,
+        )
     except KeyboardInterrupt:
         print("stopped; finished studies are kept, go on with --resume", file=sys.stderr)
         return 130

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
+from train.arguments import flag
 from train.fitting.checkpoint import load_checkpoint
 
 FILE = Path(__file__).with_name("recipes.toml")
@@ -25,19 +26,18 @@ FILE = Path(__file__).with_name("recipes.toml")
 
 def recipes() -> dict[str, dict[str, Any]]:
     """All recipes by name: `about`, and `runs` of a folder, a program and its options, those of `after` first."""
-    found = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    for recipe in found.values():
+    known = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    for recipe in known.values():
         if earlier := recipe.get("after"):
-            recipe["runs"] = [*found[earlier]["runs"], *recipe["runs"]]
-    return found
+            recipe["runs"] = [*known[earlier]["runs"], *recipe["runs"]]
+    return known
 
 
 def arguments(options: dict[str, Any], out: Path) -> list[str]:
     """Options as they stand on a command line; `{out}` in them is the folder of all runs."""
     given = []
     for name, value in options.items():
-        flag = f"--{name.replace('_', '-')}"
-        given += [flag] if value is True else [flag, str(value).replace("{out}", str(out))]
+        given += [flag(name)] if value is True else [flag(name), str(value).replace("{out}", str(out))]
     return given
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -40,13 +41,23 @@ from train.data import (
     split_record,
 )
 from train.fitting import report
-from train.fitting.batches import Draw, Pool, by_epoch, by_share, generators, paste, to_input
+from train.fitting.batches import PASTE, Draw, Pool, by_epoch, by_share, generators, paste, to_input
 from train.fitting.config import TrainConfig
-from train.fitting.distributed import Place
-from train.fitting.loop import Batch, Scores, Task, fit, scale_at
+from train.fitting.loop import fit
 from train.fitting.losses import infection_loss
-from train.fitting.options import build_network, configure, epochs, run_program, training_parser
-from train.fitting.start import seen_by, start_from
+from train.fitting.options import (
+    add_init,
+    add_network,
+    add_paper,
+    build_network,
+    configure,
+    epochs,
+    run_program,
+    training_parser,
+)
+from train.fitting.schedule import scale_at
+from train.fitting.start import begin
+from train.fitting.task import Batch, Run, Scores, Task
 
 NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
 READERS: dict[str, Callable[[Path], list[Example]]] = {
@@ -58,14 +69,26 @@ READERS: dict[str, Callable[[Path], list[Example]]] = {
 }
 RECIPE = TrainConfig(steps=2000)
 Sources = dict[str, list[Example]]
+Maps = NDArray[np.float32]
 
 
 def paper(slices: int, batch: int = 16) -> TrainConfig:
     """100 epochs with the settings of the paper and its reference, for a set of so many slices."""
     config = TrainConfig(
-        steps=1, every_scale=True, batch=batch, micro_batch=batch, optimizer="adam", learning_rate=1e-4,
-        schedule="step", weight_decay=0.0, warmup=0, clip=0.5, clip_by="value", ema=0.0, precision="fp32",
-    )  # fmt: skip
+        steps=1,
+        every_scale=True,
+        batch=batch,
+        micro_batch=batch,
+        optimizer="adam",
+        learning_rate=1e-4,
+        schedule="step",
+        weight_decay=0.0,
+        warmup=0,
+        clip=0.5,
+        clip_by="value",
+        ema=0.0,
+        precision="fp32",
+    )
     return replace(config, steps=epochs(100, slices, config), decay_every=epochs(50, slices, config))
 
 
@@ -84,9 +107,9 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
     if "clear" in validate_on.split(","):
         raise InfNetError("--validate-on clear: no Dice without infection; see train.validate for what is marked there")
     names = dict.fromkeys([name for name, _ in config.mix] + validate_on.split(","))
-    found = {name: READERS.get(name, lambda _, own=name: folder(Path(own)))(root) for name in names}
+    sources = {name: READERS[name](root) if name in READERS else folder(Path(name)) for name in names}
     train, validation = {}, {}
-    for name, examples in found.items():
+    for name, examples in sources.items():
         if name in ("pseudo", "healthy"):
             train[name] = examples
         else:
@@ -97,10 +120,10 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
 
 
 def infection_task(
-    config: TrainConfig, train: Sources, validation: Sources, place: Place, draw: Draw | None = None
+    config: TrainConfig, train: Sources, validation: Sources, device: torch.device, draw: Draw | None = None
 ) -> tuple[Task, Pool]:
     """Infection from slices of `train`, drawn by the shares of `config.mix` or by `draw`; and the pool of them all."""
-    pool = Pool([e for name, _ in config.mix for e in train[name]], place.device)
+    pool = Pool([e for name, _ in config.mix for e in train[name]], device)
     if draw is None:
         ends = np.cumsum([0, *(len(train[name]) for name, _ in config.mix)])
         ranges = [range(a, b) for a, b in itertools.pairwise(ends)]
@@ -108,15 +131,16 @@ def infection_task(
         draw = by_share(ranges, shares, config.batch, config.seed) if len(ranges) > 1 else None
         draw = draw or by_epoch(len(pool), config.batch, config.seed)
 
-    def batch(step: int, places: range) -> Batch:
-        order, side = scale_at(step, config)
-        drawn = draw(order)
-        grey, truth = pool.batch(drawn[list(places)], side, generators(config.seed, step, places))
+    def batch(step: int, rows: range) -> Batch:
+        draw_number, side = scale_at(step, config)
+        drawn = draw(draw_number)
+        grey, truth = pool.batch(drawn[list(rows)], side, generators(config.seed, step, rows))
         if config.cutmix:
-            paste(grey, truth, pool, drawn, places, config.cutmix, config.seed, step)
+            donors = np.roll(drawn, -1)[list(rows)]  # each slice takes from the next of the batch
+            paste((grey, truth), pool, donors, generators(config.seed, step, rows, PASTE), config.cutmix)
         return to_input(grey), truth
 
-    held = {name: Pool(examples, place.device) for name, examples in validation.items() if name != "clear"}
+    held = {name: Pool(examples, device) for name, examples in validation.items() if name != "clear"}
     task = Task(
         build_network(config),
         batch,
@@ -128,12 +152,12 @@ def infection_task(
     return task, pool
 
 
-def predict(network: nn.Module, pool: Pool, places: Sequence[int], size: int) -> tuple[np.ndarray, np.ndarray]:
+def predict(network: nn.Module, pool: Pool, indices: Sequence[int], size: int) -> tuple[Maps, NDArray[np.bool_]]:
     """Infection probabilities and truths of plain crops, both (N, size, size)."""
     maps, truths = [], []
     with torch.inference_mode():
-        for start in range(0, len(places), 8):
-            grey, truth = pool.batch(places[start : start + 8], size)
+        for start in range(0, len(indices), 8):
+            grey, truth = pool.batch(indices[start : start + 8], size)
             output = network(to_input(grey))
             logits = output.s3 if isinstance(output, InfNetOutput) else output
             maps.append(torch.sigmoid(logits)[:, 0].float().cpu())
@@ -143,37 +167,37 @@ def predict(network: nn.Module, pool: Pool, places: Sequence[int], size: int) ->
 
 def scores(network: nn.Module, validation: dict[str, Pool], size: int) -> Scores:
     """Mean Dice by the paper's definition, and Dice at 0.5, of each source; of large sources on every fourth slice."""
-    found = {}
+    by_source = {}
     for name, pool in validation.items():
-        places = range(0, len(pool), 4 if len(pool) > 60 else 1)
-        maps, truths = predict(network, pool, places, size)
-        found[f"{name} mean Dice"] = float(
-            np.mean([paper_scores(m, t).dice for m, t in zip(maps, truths, strict=True)])
-        )
-        found[f"{name} Dice at 0.5"] = float(np.mean([dice(m >= 0.5, t) for m, t in zip(maps, truths, strict=True)]))
-        found[f"{name} pooled"] = dice(maps >= 0.5, truths)
-    return {"mean": float(np.mean([v for k, v in found.items() if "mean" in k])), **found}
+        maps, truths = predict(network, pool, range(0, len(pool), 4 if len(pool) > 60 else 1), size)
+        slices = list(zip(maps, truths, strict=True))
+        by_source[f"{name} mean Dice"] = float(np.mean([paper_scores(m, t).dice for m, t in slices]))
+        by_source[f"{name} Dice at 0.5"] = float(np.mean([dice(m >= 0.5, t) for m, t in slices]))
+        by_source[f"{name} pooled"] = dice(maps >= 0.5, truths)
+    return {"mean": float(np.mean([v for k, v in by_source.items() if "mean" in k])), **by_source}
 
 
 def picture(network: nn.Module, pool: Pool, size: int) -> Image.Image:
     """Up to six validation slices with reference and prediction."""
-    places = np.linspace(0, len(pool) - 1, min(6, len(pool))).astype(int)
-    maps, truths = predict(network, pool, places, size)
-    greys = (pool.batch(places, size)[0][:, 0] * 255).byte().cpu().numpy()
+    indices = np.linspace(0, len(pool) - 1, min(6, len(pool))).astype(int).tolist()
+    maps, truths = predict(network, pool, indices, size)
+    greys = (pool.batch(indices, size)[0][:, 0] * 255).byte().cpu().numpy()
     return report.montage(list(greys), list(truths), list(maps >= 0.5))
 
 
 def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
     """`labelled=0.5,pseudo=0.5` as pairs of name and share."""
     try:
-        return tuple((name, float(share)) for name, _, share in (part.rpartition("=") for part in text.split(",")))
+        return tuple((name, float(share)) for name, _, share in (pair.rpartition("=") for pair in text.split(",")))
     except ValueError:
         raise InfNetError(f"--mix {text}: give names and shares, such as labelled=0.5,pseudo=0.5") from None
 
 
 def mixing_parser(doc: str | None, networks: Sequence[str]) -> argparse.ArgumentParser:
     """The options of a program that trains on a mix of sources."""
-    parser = training_parser(doc, networks)
+    parser = training_parser(doc, ("steps", "entropy", "cutmix"))
+    add_network(parser, networks)
+    add_paper(parser)
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
     parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
     return parser
@@ -188,17 +212,20 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
     return for_infection(config), train, validation
 
 
-def _train(options: argparse.Namespace, place: Place, deadline: float) -> None:
+def _train(options: argparse.Namespace, run: Run) -> None:
     config, train, validation = configured(options)
-    task, _ = infection_task(config, train, validation, place)
-    start_from(task.network, options.init)
-    seen = seen_by(options.init, config, validation)
-    task = replace(task, split={**task.split, "seen before": sorted(seen)})
-    fit(task, config, options.out, place, options.resume, deadline)
+    task, _ = infection_task(config, train, validation, run.process.device)
+    fit(begin(task, options.init, config, validation), config, run)
+
+
+def parser() -> argparse.ArgumentParser:
+    options = mixing_parser(__doc__, NETWORKS)
+    add_init(options)
+    return options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    run_program(mixing_parser(__doc__, NETWORKS), argv, _train)
+    run_program(parser(), argv, _train)
 
 
 if __name__ == "__main__":

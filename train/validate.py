@@ -3,8 +3,8 @@
 Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
 `infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once more with the true lungs,
 to see what the lung network costs, and as 8-bit crops to the lungs, to see whether the crop changes the mask. Of all
-patients also the calibration inside the lungs and the pooled Dice by
-threshold. Where there is no infection: the area that is marked, see `evaluate_negatives`.
+patients also the calibration inside the lungs and the pooled Dice by threshold. Where there is no infection: the area
+that is marked, see `evaluate_negatives`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from infnet.engine import Engine, TorchEngine
 from infnet.errors import InfNetError
@@ -26,19 +25,20 @@ from infnet.geometry.affine import axial_affine
 from infnet.geometry.box import crop, mask_box, paste, resize
 from infnet.grey import window_grey
 from infnet.measure.metrics import dice, paper_scores
-from infnet.pipeline.inputs import normalise
-from infnet.pipeline.models import Engines, Model, load_engines
+from infnet.pipeline.inputs import guided, normalise
+from infnet.pipeline.models import Engines, load_engines
 from infnet.pipeline.run import segment
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study
 from train.calibration import by_threshold, false_positives, pooled, reliability
 from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
+from train.data.files import files, load_classes, load_slice
 from train.fitting.checkpoint import load_checkpoint
-from train.maps import files, load_classes, load_slice, load_truth
+from train.maps import load_truth
 from train.predictor import trained
 
 
-def summarise(maps: list[NDArray], truths: list[NDArray[np.bool_]], threshold: float) -> dict[str, float]:
+def summarise(maps: Sequence[NDArray[Any]], truths: Sequence[NDArray[np.bool_]], threshold: float) -> dict[str, float]:
     """Mean Dice, sensitivity and specificity by the paper's definition, and plain Dice at the threshold."""
     paper = np.array([paper_scores(m, t) for m, t in zip(maps, truths, strict=True)])
     plain = [dice(m >= threshold, t) for m, t in zip(maps, truths, strict=True)]
@@ -61,16 +61,16 @@ def class_maps(
     engine: Engine, grey: NDArray[np.uint8], infection: NDArray[np.float32], size: int
 ) -> NDArray[np.float32]:
     """Probabilities (3, row, column) of background, GGO, consolidation, given the infection map."""
-    square = resize(infection, (size, size))[None, None]
-    batch = np.concatenate([normalise(resize(grey, (size, size))[None]), square, square, square], 1)
+    square = (size, size)
+    batch = guided(normalise(resize(grey, square)[None]), resize(infection, square)[None])
     return np.stack([resize(p, grey.shape) for p in engine(batch)[0]])
 
 
 def evaluate_labelled(engines: Engines, root: Path, names: list[str]) -> dict[str, dict[str, float]]:
     """Infection and class scores on labelled slices by name, at the size of their ground truth."""
     base = training_set(root)
-    maps: dict[str, list] = {"infection": [], "ggo": [], "consolidation": []}
-    truths: dict[str, list] = {k: [] for k in maps}
+    maps: dict[str, list[NDArray[np.float32]]] = {"infection": [], "ggo": [], "consolidation": []}
+    truths: dict[str, list[NDArray[np.bool_]]] = {k: [] for k in maps}
     region_folder, class_folder = base / "LungInfection-Train" / "Doctor-label", base / "MultiClassInfection-Train"
     images, regions = files(region_folder / "Imgs"), files(region_folder / "GT")
     classified = files(class_folder / "GT")
@@ -80,55 +80,65 @@ def evaluate_labelled(engines: Engines, root: Path, names: list[str]) -> dict[st
         kinds = load_classes(classified[name]).T
         infection = infection_map(engines.infection.engine, grey, engines.infection.entry.size)
         classes = class_maps(engines.classes.engine, grey, infection, engines.classes.entry.size)
-        for key, found, true in (
+        for key, probability, true in (
             ("infection", infection, region),
             ("ggo", classes[GGO], kinds == GGO),
             ("consolidation", classes[CONSOLIDATION], kinds == CONSOLIDATION),
         ):
-            maps[key].append(found)
+            maps[key].append(probability)
             truths[key].append(true)
     return {k: summarise(maps[k], truths[k], engines.threshold if k == "infection" else 0.5) for k in maps}
 
 
+@dataclass
+class Scored:
+    """Maps, truths and lungs, slice by slice, of the patients scored so far."""
+
+    maps: list[NDArray[np.float32]] = field(default_factory=list)
+    maps_with_true_lungs: list[NDArray[np.float32]] = field(default_factory=list)
+    truths: list[NDArray[np.bool_]] = field(default_factory=list)
+    lungs: list[NDArray[np.bool_]] = field(default_factory=list)
+
+
 def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict[str, dict[str, Any]]:
     """Infection and lung scores of coronacases patients, each read as a stack of pictures and segmented whole."""
-    results: dict[str, dict[str, Any]] = {}
-    all_maps: list[NDArray] = []
-    all_true: list[NDArray] = []
-    all_truths: list[NDArray[np.bool_]] = []
-    all_lungs: list[NDArray[np.bool_]] = []
-    for patient in patients:
-        files = sorted((root / "coronacases" / "images").glob(f"{patient}_*"))
-
-        def masks(kind: str, files: list[Path] = files) -> NDArray[np.bool_]:
-            folder = root / "coronacases" / kind
-            return np.stack([np.asarray(Image.open(next(folder.glob(f.stem + ".*"))).convert("L")) > 0 for f in files])
-
-        pixels = np.stack([np.asarray(Image.open(f).convert("L")) for f in files])
-        study = Study(pixels, is_hu=False, name=patient)
-        result = segment(study, engines)
-        lesions, lungs = masks("lesions"), masks("lungs")
-        results[patient] = summarise(list(result.probability), list(lesions), engines.threshold)
-        found = result.lungs > 0
-        with_true = segment(study, engines, known_lungs=lungs.astype(np.uint8)).probability
-        results[patient]["pooled_dice_with_true_lungs"] = pooled(list(with_true), list(lesions), engines.threshold)
-        results[patient]["lungs_dice"] = round(
-            float(np.mean([dice(f, t) for f, t in zip(found, lungs, strict=True)])), 4
-        )
-        results[patient]["lesion_outside_lungs"] = round(float((lesions & ~found).sum() / max(lesions.sum(), 1)), 4)
-        crops = [_as_crop(engines, plane, inside) for plane, inside in zip(pixels, lungs, strict=True)]
-        results[patient]["agreement_with_crops"] = pooled(
-            list(with_true), [c >= engines.threshold for c in crops], engines.threshold
-        )
-        all_maps += list(result.probability)
-        all_truths += list(lesions)
-        all_lungs += list(found)
-        all_true += list(with_true)
-    results["all"] = summarise(all_maps, all_truths, engines.threshold)
-    results["all"]["pooled_dice_with_true_lungs"] = pooled(all_true, all_truths, engines.threshold)
-    results["all"]["by_threshold"] = by_threshold(all_maps, all_truths)
-    results["all"]["calibration"] = reliability(all_maps, all_truths, all_lungs)
+    whole, threshold = Scored(), engines.threshold
+    results = {patient: _evaluate_patient(engines, root / "coronacases", patient, whole) for patient in patients}
+    results["all"] = {
+        **summarise(whole.maps, whole.truths, threshold),
+        "pooled_dice_with_true_lungs": pooled(whole.maps_with_true_lungs, whole.truths, threshold),
+        "by_threshold": by_threshold(whole.maps, whole.truths),
+        "calibration": reliability(whole.maps, whole.truths, whole.lungs),
+    }
     return results
+
+
+def _evaluate_patient(engines: Engines, base: Path, patient: str, whole: Scored) -> dict[str, Any]:
+    """The scores of one patient, whose slices are added to `whole`."""
+    names = sorted(name for name in files(base / "images") if name.startswith(f"{patient}_"))
+
+    def stack(kind: str) -> NDArray[np.uint8]:
+        paths = files(base / kind)
+        return np.stack([load_slice(paths[name]) for name in names])
+
+    pixels, lesions, lungs = stack("images"), stack("lesions") > 0, stack("lungs") > 0
+    study = Study(pixels, is_hu=False, name=patient)
+    result, threshold = segment(study, engines), engines.threshold
+    own_lungs = result.lungs > 0
+    with_true_lungs = segment(study, engines, known_lungs=lungs.astype(np.uint8)).probability
+    crops = [_as_crop(engines, plane, inside) >= threshold for plane, inside in zip(pixels, lungs, strict=True)]
+    whole.maps += list(result.probability)
+    whole.maps_with_true_lungs += list(with_true_lungs)
+    whole.truths += list(lesions)
+    whole.lungs += list(own_lungs)
+    lungs_dice = float(np.mean([dice(own, true) for own, true in zip(own_lungs, lungs, strict=True)]))
+    return {
+        **summarise(list(result.probability), list(lesions), threshold),
+        "pooled_dice_with_true_lungs": pooled(list(with_true_lungs), list(lesions), threshold),
+        "lungs_dice": round(lungs_dice, 4),
+        "lesion_outside_lungs": round(float((lesions & ~own_lungs).sum() / max(lesions.sum(), 1)), 4),
+        "agreement_with_crops": pooled(list(with_true_lungs), crops, threshold),
+    }
 
 
 def _as_crop(engines: Engines, plane: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -144,34 +154,34 @@ def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dic
     """Marked area where there is no infection, through the app's own path: LIDC-IDRI-0001, which a network that was
     trained with `healthy` has seen, and the held-out patients of lungs-hu, one slice each, whose millimetres are not
     known. Empty where the data lack them."""
-    found = {}
+    marked = {}
     folder = root / "dicom" / "lidc-0001"
     if folder.is_dir():
         study = read(folder)
-        found["LIDC-IDRI-0001, mm2"] = false_positives(study, segment(study, engines))
+        marked["LIDC-IDRI-0001, mm2"] = false_positives(study, segment(study, engines))
     if (root / "lungs-hu").is_dir():
         names = {e.name.rsplit("_", 1)[0] for e in held_out(clear(root), fold)[1]}
         paths = [path for name, path in sorted(files(root / "lungs-hu" / "images").items()) if name in names]
         slices = Study(np.stack([hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False)
-        found["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
-    return found
+        marked["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
+    return marked
 
 
 def with_checkpoint(engines: Engines, path: Path, role: str = "infection") -> Engines:
-    """The engines with the network of a checkpoint of a training program, at its own size, in the place of theirs;
+    """The engines with the network of a checkpoint of a training program, at its own size, instead of theirs;
     `role`: infection or classes."""
     network, size = trained(load_checkpoint(path), path)
-    model: Model = getattr(engines, role)
+    model = engines.classes if role == "classes" else engines.infection
     own = replace(model, engine=TorchEngine(network), entry=replace(model.entry, size=size))
-    return replace(engines, **{role: own})
+    return replace(engines, classes=own) if role == "classes" else replace(engines, infection=own)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=data_root())
     parser.add_argument("--model", help="infection model of the registry")
-    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of train.supervised in its place")
-    parser.add_argument("--classes", type=Path, help="a checkpoint of train.multiclass in the place of the shipped one")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of train.supervised, instead of --model")
+    parser.add_argument("--classes", type=Path, help="a checkpoint of train.multiclass, instead of the shipped one")
     parser.add_argument("--size", type=int, help="side of the infection network's input, if not the registry's")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--fold", type=int, default=0)
@@ -186,17 +196,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         if options.size:
             entry = replace(engines.infection.entry, size=options.size)
             engines = replace(engines, infection=replace(engines.infection, entry=entry))
-        if options.threshold:
+        if options.threshold is not None:
             engines = engines.with_threshold(options.threshold)
         names = [e.name for e in held_out(labelled(options.data), options.fold)[1]]
         patients = sorted({e.group for e in held_out(coronacases(options.data), options.fold)[1]})
-        found = {
+        results = {
             "labelled": evaluate_labelled(engines, options.data, names),
             "coronacases": evaluate_patients(engines, options.data, patients),
             "negative": evaluate_negatives(engines, options.data, options.fold),
             "held_out": {"labelled": names, "coronacases": patients},
         }
-        text = json.dumps(found, indent=1)
+        text = json.dumps(results, indent=1)
         print(text)
         if options.json:
             options.json.write_text(text + "\n")

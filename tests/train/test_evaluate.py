@@ -344,8 +344,21 @@ def test_a_class_network_sees_the_infection_map(tmp_path, dataset, split):
     infection = pointwise(tmp_path, "infection", *BRIGHT)
     classes = pointwise(tmp_path, "classes", *BY_MAP)
     maps = tmp_path / "saved"
-    found = run(tmp_path, "--weights", classes, "--infection", infection, "--data", dataset, "--task", "multiclass",
-                "--split", split, "--save-maps", maps)  # fmt: skip
+    found = run(
+        tmp_path,
+        "--weights",
+        classes,
+        "--infection",
+        infection,
+        "--data",
+        dataset,
+        "--task",
+        "multiclass",
+        "--split",
+        split,
+        "--save-maps",
+        maps,
+    )
     assert found.keys() == {"ggo", "consolidation"}
     assert found["ggo"]["count"] == 4
     assert found["ggo"]["dice_at_threshold"] > 0.95
@@ -492,7 +505,7 @@ def test_a_data_set_that_lacks_something_ends_in_one_line(tmp_path, dataset, cap
     numbers = dataset / "TrainingSet/MultiClassInfection-Train/GT/20.png"
     save(numbers, np.full((96, 96), 7, np.uint8))
     line = refuse(capsys, *classes, "--data", dataset, "--split", "train")
-    assert line.startswith(f"{numbers}: holds more than the classes 0, 1, 2")
+    assert line.startswith(f"{numbers}: the mask holds the value 7; give 0 background")
 
 
 def test_folders_of_maps_need_no_torch():

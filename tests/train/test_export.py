@@ -26,8 +26,20 @@ def test_a_checkpoint_becomes_a_model_that_loads(tmp_path, monkeypatch):
     torch.manual_seed(0)
     state = build("fcn8s", **OPTIONS).state_dict()
     save_atomically({"network": state, "config": CONFIG.as_dict()}, tmp_path / "best.pt")
-    common = ["--checkpoint", str(tmp_path / "best.pt"), "--role", "classes", "--network", "fcn8s", "--size", "64",
-              "--description", "a test", "--options", json.dumps(OPTIONS)]  # fmt: skip
+    common = [
+        "--checkpoint",
+        str(tmp_path / "best.pt"),
+        "--role",
+        "classes",
+        "--network",
+        "fcn8s",
+        "--size",
+        "64",
+        "--description",
+        "a test",
+        "--options",
+        json.dumps(OPTIONS),
+    ]
     run(monkeypatch, "--name", "first", *common, "--facts", '{"training": "none"}')
     run(monkeypatch, "--name", "second", *common[:4], "--description", "its own network")
     assert set(weights.registry()) == {"first", "second"}
@@ -43,8 +55,21 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path, monkeypatch, capsy
     state = build("fcn8s", **OPTIONS).state_dict()
     save_atomically({"network": state, "config": CONFIG.as_dict()}, tmp_path / "best.pt")
     with pytest.raises(SystemExit) as stopped:
-        run(monkeypatch, "--name", "x", "--checkpoint", str(tmp_path / "best.pt"), "--role", "infection",
-            "--network", "inf-net", "--size", "64", "--description", "a test")  # fmt: skip
+        run(
+            monkeypatch,
+            "--name",
+            "x",
+            "--checkpoint",
+            str(tmp_path / "best.pt"),
+            "--role",
+            "infection",
+            "--network",
+            "inf-net",
+            "--size",
+            "64",
+            "--description",
+            "a test",
+        )
     assert stopped.value.code == 2
     assert "does not fit InfNet" in capsys.readouterr().err
     assert not (tmp_path / "registry.json").exists()

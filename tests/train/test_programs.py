@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from infnet import weights
+from tests.train.fitting.test_loop import free_port
 from tests.train.making import save, semiseg
-from tests.train.test_loop import free_port
 from train import ablation, lungs, multiclass, semi, supervised
 from train.data import training_set
 from train.fitting.checkpoint import load_checkpoint
@@ -84,8 +84,23 @@ def test_supervised_learns_and_resumes(dataset, tmp_path, capsys):
 @pytest.mark.parametrize("network", ["unet", "unet++", "deeplabv3+", "fcn8s"])
 def test_supervised_trains_any_network(network, dataset, tmp_path):
     slim = {"fcn8s": '{"shrink": 8, "width": 8}'}.get(network, '{"encoder": "resnet18"}')
-    supervised.main(["--data", str(dataset), "--out", str(tmp_path), "--network", network, "--options", slim,
-                     "--size", "64", "--steps", "2", *QUICK])  # fmt: skip
+    supervised.main(
+        [
+            "--data",
+            str(dataset),
+            "--out",
+            str(tmp_path),
+            "--network",
+            network,
+            "--options",
+            slim,
+            "--size",
+            "64",
+            "--steps",
+            "2",
+            *QUICK,
+        ]
+    )
     assert len(rows(tmp_path)) == 1
     assert load_checkpoint(tmp_path / "best.pt")["config"]["network"] == network
 
@@ -94,12 +109,28 @@ def test_the_mix_and_an_own_folder(data_sets, tmp_path):
     for number in range(5):
         save(tmp_path / "own/images" / f"p{number}_1.png", np.full((64, 64), 60, np.uint8))
         save(tmp_path / "own/masks" / f"p{number}_1.png", np.zeros((64, 64), np.uint8))
-    supervised.main(["--data", str(data_sets), "--out", str(tmp_path / "run"), *QUICK, *TINY, "--steps", "2",
-                     "--mix", f"labelled=0.4,pseudo=0.2,coronacases=0.2,clear=0.1,{tmp_path / 'own'}=0.1"])  # fmt: skip
+    supervised.main(
+        [
+            "--data",
+            str(data_sets),
+            "--out",
+            str(tmp_path / "run"),
+            *QUICK,
+            *TINY,
+            "--steps",
+            "2",
+            "--mix",
+            f"labelled=0.4,pseudo=0.2,coronacases=0.2,clear=0.1,{tmp_path / 'own'}=0.1",
+        ]
+    )
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert {name: len(groups) for name, groups in split["train"].items()} == {
-        "labelled": 8, "pseudo": 3, "coronacases": 4, "clear": 4, str(tmp_path / "own"): 4
-    }  # fmt: skip
+        "labelled": 8,
+        "pseudo": 3,
+        "coronacases": 4,
+        "clear": 4,
+        str(tmp_path / "own"): 4,
+    }
     assert set(split["validation"]) == {"labelled", "coronacases", "clear", str(tmp_path / "own")}
 
 
@@ -120,9 +151,28 @@ def test_a_start_that_has_seen_a_held_out_patient_is_refused(data_sets, tmp_path
 
 
 def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
-    semi.main(["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--validate-every", "20", "--k", "4",
-               "--supervised-steps", "50", "--round-steps", "6", "--pretraining-steps", "60",
-               "--finetuning-steps", "30"])  # fmt: skip
+    semi.main(
+        [
+            "--data",
+            str(dataset),
+            "--out",
+            str(tmp_path),
+            *QUICK,
+            *SLIM,
+            "--validate-every",
+            "20",
+            "--k",
+            "4",
+            "--supervised-steps",
+            "50",
+            "--round-steps",
+            "6",
+            "--pretraining-steps",
+            "60",
+            "--finetuning-steps",
+            "30",
+        ]
+    )
     found = json.loads((tmp_path / "summary.json").read_text())
     assert list(found) == ["supervised", "propagation", "pretraining", "finetuning"]
     assert found["finetuning"]["labelled Dice at 0.5"] > 0.9
@@ -139,8 +189,22 @@ def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
 
 def test_semi_stopped_after_every_step_is_the_same_run(dataset, tmp_path):
     """Algorithm 1 goes on in the round that it was in: pseudo labels and weights are those of a run without a stop."""
-    common = ["--data", str(dataset), *QUICK, *TINY, "--k", "5", "--supervised-steps", "1", "--round-steps", "2",
-              "--pretraining-steps", "1", "--finetuning-steps", "2"]  # fmt: skip
+    common = [
+        "--data",
+        str(dataset),
+        *QUICK,
+        *TINY,
+        "--k",
+        "5",
+        "--supervised-steps",
+        "1",
+        "--round-steps",
+        "2",
+        "--pretraining-steps",
+        "1",
+        "--finetuning-steps",
+        "2",
+    ]
     semi.main([*common, "--out", str(tmp_path / "whole")])
     calls = 0
     while not (tmp_path / "parts/finetuning/montage.png").exists() and calls < 20:
@@ -154,8 +218,23 @@ def test_semi_stopped_after_every_step_is_the_same_run(dataset, tmp_path):
 
 
 def test_multiclass_learns_both_classes(dataset, tmp_path):
-    multiclass.main(["--data", str(dataset), "--out", str(tmp_path), "--size", "64", "--steps", "160", *QUICK,
-                     "--options", '{"shrink": 4, "width": 64}', "--validate-every", "40"])  # fmt: skip
+    multiclass.main(
+        [
+            "--data",
+            str(dataset),
+            "--out",
+            str(tmp_path),
+            "--size",
+            "64",
+            "--steps",
+            "160",
+            *QUICK,
+            "--options",
+            '{"shrink": 4, "width": 64}',
+            "--validate-every",
+            "40",
+        ]
+    )
     last = rows(tmp_path)[-1]
     assert last["GGO mean Dice"] > 0.9
     assert last["consolidation mean Dice"] > 0.9
@@ -163,11 +242,13 @@ def test_multiclass_learns_both_classes(dataset, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--network", "deeplabv3+", "--options", '{"encoder": "resnet18", "stride": 8}', "--unguided"],
-     ["--network", "unet", "--options", '{"encoder": "resnet18"}'],
-     ["--unguided", "--options", '{"shrink": 8, "width": 8}'],
-     ["--paper", "--options", '{"shrink": 8, "width": 8}']],
-)  # fmt: skip
+    [
+        ["--network", "deeplabv3+", "--options", '{"encoder": "resnet18", "stride": 8}', "--unguided"],
+        ["--network", "unet", "--options", '{"encoder": "resnet18"}'],
+        ["--unguided", "--options", '{"shrink": 8, "width": 8}'],
+        ["--paper", "--options", '{"shrink": 8, "width": 8}'],
+    ],
+)
 def test_multiclass_baselines_run(arguments, dataset, tmp_path):
     multiclass.main(["--data", str(dataset), "--out", str(tmp_path), "--size", "64", "--steps", "2", *arguments])
     config = load_checkpoint(tmp_path / "best.pt")["config"]
@@ -176,8 +257,21 @@ def test_multiclass_baselines_run(arguments, dataset, tmp_path):
 
 
 def test_lungs_learn(data_sets, tmp_path):
-    lungs.main(["--data", str(data_sets), "--out", str(tmp_path), "--size", "64", "--steps", "40", *QUICK,
-                "--validate-every", "20"])  # fmt: skip
+    lungs.main(
+        [
+            "--data",
+            str(data_sets),
+            "--out",
+            str(tmp_path),
+            "--size",
+            "64",
+            "--steps",
+            "40",
+            *QUICK,
+            "--validate-every",
+            "20",
+        ]
+    )
     assert rows(tmp_path)[-1]["mean"] > 0.9
 
 
@@ -214,12 +308,37 @@ def test_paper_settings(dataset):
 
 def test_semi_on_two_processes(dataset, tmp_path):
     """torchrun: both processes share the batches and the pseudo labels, and one of them writes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
-               f"--master-port={free_port()}", "-m", "train.semi", "--data", str(dataset), "--out", str(tmp_path),
-               *QUICK, *TINY, "--k", "6", "--supervised-steps", "3", "--round-steps", "2", "--pretraining-steps", "2",
-               "--finetuning-steps", "2", "--device", "cpu"]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200,
-                          env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-addr=127.0.0.1",
+        f"--master-port={free_port()}",
+        "-m",
+        "train.semi",
+        "--data",
+        str(dataset),
+        "--out",
+        str(tmp_path),
+        *QUICK,
+        *TINY,
+        "--k",
+        "6",
+        "--supervised-steps",
+        "3",
+        "--round-steps",
+        "2",
+        "--pretraining-steps",
+        "2",
+        "--finetuning-steps",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert len(list((tmp_path / "pseudo-label" / "GT").iterdir())) == 12
     assert json.loads((tmp_path / "finetuning" / "environment.json").read_text())["processes"] == 2

@@ -72,8 +72,10 @@ def program(monkeypatch):
     return calls
 
 
-RUNS = [{"folder": "a", "program": "fake", "options": {"steps": 5}},
-        {"folder": "b", "program": "fake", "options": {"steps": 10, "init": "{out}/a/last.pt"}}]  # fmt: skip
+RUNS = [
+    {"folder": "a", "program": "fake", "options": {"steps": 5}},
+    {"folder": "b", "program": "fake", "options": {"steps": 10, "init": "{out}/a/last.pt"}},
+]
 
 
 def test_runs_follow_each_other_and_are_not_done_twice(program, tmp_path):

@@ -17,11 +17,12 @@ from torch import nn
 
 from train.fitting.checkpoint import load_checkpoint
 from train.fitting.config import TrainConfig
-from train.fitting.loop import Task, fit
+from train.fitting.loop import fit
+from train.fitting.task import Run, Task
 
 CONFIG = TrainConfig(
     steps=20, size=32, scales=(1.0,), batch=4, warmup=2, validate_every=10, save_every=5, precision="fp32"
-)  # fmt: skip
+)
 
 
 def network(batch_norm: bool = True) -> nn.Module:
@@ -48,7 +49,7 @@ def task(batch_norm: bool = True) -> Task:
 def train_on(run: Path) -> None:
     """Go on with the run, saving after every step, for longer than anybody waits."""
     config = replace(CONFIG, steps=10**6, save_every=1, validate_every=3)
-    fit(task(), config, run, resume=True, deadline=time.monotonic() + 60)
+    fit(task(), config, Run(run, resume=True, deadline=time.monotonic() + 60))
 
 
 def _written(run: Path) -> int:

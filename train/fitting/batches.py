@@ -1,6 +1,6 @@
 """Slices kept in memory (on the GPU where there is one), and augmented batches of them.
 
-Every random number of a batch comes from the seed, the step and the slice's place in the batch. So a resumed run
+Every random number of a batch comes from the seed, the step and the slice's row in the batch. So a resumed run
 sees the same batches as one that never stopped, and several processes share a batch without seeing each other.
 """
 
@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infnet.errors import InfNetError
-from infnet.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
+from infnet.pipeline.inputs import CHANNELS, IMAGENET_MEAN, IMAGENET_STD
 from train.data import STORED, Example
 
 LOOSE = (-0.03, 0.12)  # widening of the lung box in training: the app's box is never perfect
 PLAIN = (0.04, 0.04)  # the app's own margin
 PATCH = (0.25, 0.75)  # sides of a pasted rectangle, as shares of the slice's
-REACH = (0.0, 0.04, 0.08, 0.12)  # how far the border of a region may move, as shares of the side of the slice
-AUGMENT, ORDER, PASTE = 0, 1, 3  # streams of random numbers that must not repeat each other; train.loop has another
+AUGMENT, ORDER, PASTE = (
+    0,
+    1,
+    3,
+)  # streams of random numbers that must not repeat each other; train.fitting.schedule has another
 
-Draw = Callable[[int], NDArray[np.int64]]  # step -> places of the batch's slices in a pool
+Draw = Callable[[int], NDArray[np.int64]]  # step -> indices in a pool of the batch's slices
 
 
 class Pool:
@@ -32,7 +35,7 @@ class Pool:
 
     def __init__(self, examples: Sequence[Example], device: torch.device | str = "cpu") -> None:
         if not examples:
-            raise InfNetError("no slices to train on: the split left this part empty; use other folds or more data")
+            raise InfNetError("no slices to train on: the split left none; use other folds or more data")
         self.examples = list(examples)
         self.images = torch.from_numpy(np.stack([e.image for e in examples])).to(device)
         self.masks = torch.from_numpy(np.stack([e.mask for e in examples])).to(device)
@@ -40,12 +43,12 @@ class Pool:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def set_mask(self, place: int, mask: NDArray[np.uint8]) -> None:
-        self.masks[place] = torch.tensor(mask, device=self.masks.device)
+    def set_mask(self, index: int, mask: NDArray[np.uint8]) -> None:
+        self.masks[index] = torch.tensor(mask, device=self.masks.device)
 
     def batch(
         self,
-        places: Sequence[int] | NDArray[np.int64],
+        indices: Sequence[int] | NDArray[np.int64],
         size: int,
         rngs: Sequence[np.random.Generator] | None = None,
         classes: bool = False,
@@ -57,11 +60,11 @@ class Pool:
         and most by which the lung box is widened, as shares of its sides; without generators the most.
         """
         margin = margin or (PLAIN if rngs is None else LOOSE)
-        draws = [None] * len(places) if rngs is None else rngs
-        views = np.stack([_view(self.examples[p], g, margin) for p, g in zip(places, draws, strict=True)])
+        draws = [None] * len(indices) if rngs is None else rngs
+        views = np.stack([_view(self.examples[i], g, margin) for i, g in zip(indices, draws, strict=True)])
         device = self.images.device
         grid = F.affine_grid(torch.from_numpy(views).to(device), [len(views), 1, size, size], align_corners=False)
-        chosen = torch.as_tensor(np.asarray(places, np.int64), device=device)
+        chosen = torch.as_tensor(np.asarray(indices, np.int64), device=device)
         image = self.images[chosen][:, None].float() / 255
         mask = self.masks[chosen][:, None].float()
         if size < STORED / 1.5:  # grid sampling does not antialias
@@ -73,25 +76,29 @@ class Pool:
         return x, (y[:, 0].long() if classes else y / 255)
 
 
-def generators(seed: int, step: int, places: range) -> list[np.random.Generator]:
-    """One generator for each place of the batch of a step."""
-    return [np.random.default_rng((seed, step, place, AUGMENT)) for place in places]
+def generators(seed: int, step: int, rows: range, stream: int = AUGMENT) -> list[np.random.Generator]:
+    """One generator for each of these rows of the batch of a step."""
+    return [np.random.default_rng((seed, step, row, stream)) for row in rows]
 
 
 def paste(
-    grey: Tensor, truth: Tensor, pool: Pool, drawn: NDArray[np.int64], places: range, share: float, seed: int, step: int
+    pair: tuple[Tensor, Tensor],
+    pool: Pool,
+    donors: NDArray[np.int64],
+    rngs: Sequence[np.random.Generator],
+    share: float,
 ) -> None:
-    """CutMix (Yun et al., ICCV 2019), in place: into a `share` of the slices goes a rectangle of the next of the batch.
+    """CutMix (Yun et al., ICCV 2019), in place: into a `share` of the slices goes a rectangle of another one.
 
-    `drawn`: places in the pool of the whole batch; grey and truth (N, 1, S, S) are those at `places` of it. The other
-    slice is augmented by itself. Slices are crops of lungs, so what is pasted in is lung at about its own place.
+    `pair`: grey and truth, both (N, 1, S, S). `donors`: for each slice the index in the pool of the other one, which
+    is augmented by itself. Slices are crops of lungs, so the rectangle shows lung at about the same height and side.
     """
+    grey, truth = pair
     size = grey.shape[-1]
-    for row, place in enumerate(places):
-        rng = np.random.default_rng((seed, step, place, PASTE))
+    for row, (donor, rng) in enumerate(zip(donors, rngs, strict=True)):
         if rng.random() >= share:
             continue
-        x, y = pool.batch(drawn[[(place + 1) % len(drawn)]], size, [rng])
+        x, y = pool.batch([int(donor)], size, [rng])
         tall, wide = (int(side * size) for side in rng.uniform(*PATCH, 2))
         top, left = int(rng.integers(size - tall + 1)), int(rng.integers(size - wide + 1))
         cut = (..., slice(top, top + tall), slice(left, left + wide))
@@ -154,39 +161,20 @@ def _regrey(x: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
     generator = torch.Generator(x.device)
     for plane, rng in zip(grain, rngs, strict=True):
         plane.normal_(generator=generator.manual_seed(int(rng.integers(2**63))))
-    return (x + grain * (0.08 * (noise - 0.5)).clamp(min=0)).clamp(0, 1)
+    noisy: Tensor = x + grain * (0.08 * (noise - 0.5)).clamp(min=0)
+    return noisy.clamp(0, 1)
 
 
 def to_input(grey: Tensor) -> Tensor:
     """(N, 1, S, S) in [0, 1] -> (N, 3, S, S) with ImageNet mean and standard deviation."""
     mean = torch.tensor(IMAGENET_MEAN, device=grey.device)[:, None, None]
     std = torch.tensor(IMAGENET_STD, device=grey.device)[:, None, None]
-    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)
+    normalised: Tensor = (grey - mean) / std
+    return normalised.contiguous(memory_format=torch.channels_last)
 
 
 def guided(grey: Tensor, infection: Tensor) -> Tensor:
-    """Network input (N, 6, S, S) of grey (N, 1, S, S) in [0, 1] and an infection map of the same shape."""
-    return torch.cat([to_input(grey), infection.expand(-1, 3, -1, -1)], 1).contiguous(memory_format=torch.channels_last)
-
-
-def roughen(infection: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Move the border of the true region in and out at random, by less or more in every slice, as far as a network
-    is mistaken: small parts may go, neighbours may join. (N, 1, S, S) of 0 and 1."""
-    moved = []
-    size = infection.shape[-1]
-    for one, rng in zip(infection, rngs, strict=True):
-        reach = int(rng.choice(REACH) * size) // 2 * 2 + 1
-        noise = torch.tensor(rng.normal(0, 0.2, (1, 1, 8, 8)), dtype=torch.float32, device=infection.device)
-        waves = F.interpolate(noise, (size, size), mode="bicubic")
-        moved.append((F.avg_pool2d(one[None], reach, 1, reach // 2) + (waves if reach > 1 else 0) > 0.5).float())
-    return torch.cat(moved)
-
-
-def soften(infection: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
-    """Blur the true region and scale its confidence, differently for every slice, as a network's map would be."""
-    softened = []
-    for one, rng in zip(infection, rngs, strict=True):
-        width = int(rng.choice([1, 3, 7, 11]))
-        blurred = F.avg_pool2d(one[None], width, 1, width // 2, count_include_pad=False)
-        softened.append(blurred * float(rng.uniform(0.8, 1.0)))
-    return torch.cat(softened)
+    """Network input (N, 6, S, S) of grey (N, 1, S, S) in [0, 1] and an infection map of the same shape: the layout of
+    `infnet.pipeline.inputs.guided`, for tensors."""
+    maps = infection.expand(-1, CHANNELS["classes"] - CHANNELS["infection"], -1, -1)
+    return torch.cat([to_input(grey), maps], 1).contiguous(memory_format=torch.channels_last)

@@ -22,7 +22,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         ) from error
 
 
-def save_atomically(state: dict, path: Path) -> None:
+def save_atomically(state: dict[str, Any], path: Path) -> None:
     import torch  # programs that write text only start without it
 
     write_atomically(path, lambda file: torch.save(state, file))
@@ -32,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def load_checkpoint(path: Path) -> dict:
+def load_checkpoint(path: Path) -> dict[str, Any]:
     """What `save_atomically` wrote. Raises InfNetError where the file is missing, damaged or not a checkpoint."""
     import torch
 
@@ -47,6 +47,7 @@ def load_checkpoint(path: Path) -> dict:
     return state
 
 
-def averaged(state: dict) -> dict:
+def averaged(state: dict[str, Any]) -> dict[str, Any]:
     """The state dict of the network that a checkpoint is kept for: the running average, which best.pt alone holds."""
-    return state.get("average") or state["network"]
+    kept: dict[str, Any] = state.get("average") or state["network"]
+    return kept

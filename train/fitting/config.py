@@ -8,6 +8,7 @@ from typing import Any
 
 from infnet.errors import InfNetError
 from infnet.networks import NETWORKS
+from train.arguments import flag
 
 CHOICES = {
     "network": tuple(NETWORKS),
@@ -72,10 +73,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in POSITIVE:
             if getattr(self, name) < 1:
-                raise InfNetError(f"{_option(name)} {getattr(self, name)}: must be at least 1; give a larger number")
+                raise InfNetError(f"{flag(name)} {getattr(self, name)}: must be at least 1; give a larger number")
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise InfNetError(f"{_option(name)} {getattr(self, name)}: unknown; choose from {', '.join(allowed)}")
+                raise InfNetError(f"{flag(name)} {getattr(self, name)}: unknown; choose from {', '.join(allowed)}")
         if not self.scales or any(self.side(s) < 32 for s in self.scales):
             raise InfNetError(f"--size {self.size} at scales {self.scales}: sides must reach 32; give a larger --size")
         if self.learning_rate <= 0 or self.clip <= 0:
@@ -106,7 +107,3 @@ class TrainConfig:
     def differences(self, other: TrainConfig) -> list[str]:
         """Names of the settings in which two runs differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")

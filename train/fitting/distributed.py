@@ -11,7 +11,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Place:
+class Process:
     """Which of `world` processes this one is, and the device that it computes on."""
 
     rank: int
@@ -23,12 +23,17 @@ class Place:
         """True for the process that validates, logs and saves."""
         return self.rank == 0
 
-    def part(self, batch: int) -> range:
-        """The places in a batch that are this process's."""
+    def share(self, batch: int) -> range:
+        """The rows of a batch that are this process's."""
         return range(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
 
 
-def join(device: str | None = None) -> Place:
+def alone() -> Process:
+    """The only process, on the GPU where there is one."""
+    return Process(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def join(device: str | None = None) -> Process:
     """Meet the other processes that `torchrun` started, where it did. `device`: cpu, cuda, cuda:1 ...; else the GPU."""
     world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     name = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -39,7 +44,7 @@ def join(device: str | None = None) -> Place:
         if chosen.type == "cuda":
             torch.cuda.set_device(chosen)
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Place(rank, world, chosen)
+    return Process(rank, world, chosen)
 
 
 def leave() -> None:
@@ -47,19 +52,19 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def shared(network: nn.Module, place: Place) -> nn.Module:
+def shared(network: nn.Module, process: Process) -> nn.Module:
     """The network with gradients averaged over all processes; on GPUs batch norm sees all their slices too."""
-    if place.world == 1:
+    if process.world == 1:
         return network
-    if place.device.type == "cuda":  # PyTorch has it for GPUs only
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    if process.device.type == "cuda":  # PyTorch has it for GPUs only
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return nn.parallel.DistributedDataParallel(network)
 
 
-def agreed(value: float, place: Place) -> float:
+def agreed(value: float, process: Process) -> float:
     """The leading process's value, in every process."""
-    if place.world == 1:
+    if process.world == 1:
         return value
-    tensor = torch.tensor(value, dtype=torch.float64, device=place.device)
+    tensor = torch.tensor(value, dtype=torch.float64, device=process.device)
     dist.broadcast(tensor, 0)
     return float(tensor)

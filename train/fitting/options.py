@@ -17,37 +17,41 @@ from torch import nn
 
 from infnet.errors import InfNetError
 from infnet.networks import build
+from train.arguments import flag
 from train.data import data_root
 from train.fitting.config import CHOICES, TrainConfig
-from train.fitting.distributed import Place, join, leave
-from train.fitting.loop import Paused
+from train.fitting.distributed import join, leave
+from train.fitting.machine import keep_memory
+from train.fitting.task import Paused, Run
 
-# Options that change a field of TrainConfig when they are given.
+# Options that change a field of TrainConfig when they are given, and that every program obeys.
 FIELDS: dict[str, tuple[Any, str]] = {
     "size": (int, "side of the square input"),
     "batch": (int, "slices of a step"),
     "micro_batch": (int, "slices that pass the network at once; fewer need less memory"),
-    "steps": (int, "length of the training"),
-    "learning_rate": (float, ""),
+    "learning_rate": (float, "of the optimizer, once the warm-up is over"),
     "schedule": (str, "cosine, step or constant"),
-    "weight_decay": (float, ""),
-    "entropy": (float, "weight of the cross entropy beside the IoU, 1 as published; less makes steeper maps"),
-    "cutmix": (float, "share of slices with a rectangle of another one pasted into them"),
+    "weight_decay": (float, "of the optimizer, on kernels"),
     "warmup": (int, "steps of rising learning rate"),
     "ema": (float, "decay of the averaged weights; 0 for none"),
     "validate_every": (int, "steps between validations"),
     "save_every": (int, "steps between checkpoints"),
     "patience": (int, "end after so many validations without a better score; 0 never"),
-    "seed": (int, ""),
+    "seed": (int, "of every random number, and of the folds"),
     "fold": (int, "which fold of the patients is held out; -1 for none"),
     "fold_count": (int, "number of folds"),
 }
+# Options that only some programs obey; each program adds its own.
+OWN_FIELDS: dict[str, tuple[Any, str]] = {
+    "steps": (int, "length of the training"),
+    "entropy": (float, "weight of the cross entropy beside the IoU, 1 as published; less makes steeper maps"),
+    "cutmix": (float, "share of slices with a rectangle of another one pasted into them"),
+}
 
 
-def training_parser(
-    doc: str | None, networks: Sequence[str] = (), without: Sequence[str] = ()
-) -> argparse.ArgumentParser:
-    """A parser with the options that training programs share, but those in `without`; `doc` becomes the help text."""
+def training_parser(doc: str | None, own: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """A parser with the options that every training program obeys, and those of OWN_FIELDS that this one does too;
+    `doc` becomes the help text."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     # torchrun takes `--run` for one of its own options, wherever it stands.
     parser.add_argument("--out", "--run", type=Path, required=True, help="folder for checkpoints, settings and logs")
@@ -56,22 +60,30 @@ def training_parser(
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--minutes", type=float, default=math.inf, help="pause after so long, to go on with --resume")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ...; the GPU by default, where there is one")
-    parser.add_argument("--init", help="start from the network of this checkpoint, or of this model of the registry")
-    parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
     parser.add_argument("--precision", choices=CHOICES["precision"], help="auto: bf16 where it is faster")
-    if networks:
-        parser.add_argument("--network", choices=networks, help=f"{networks[0]} by default")
-        parser.add_argument("--options", type=json.loads, help="JSON options with which the network is built")
-    for name, (kind, text) in FIELDS.items():
-        if name in without:
-            continue
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help=text)
+    for name, (kind, text) in {**FIELDS, **{name: OWN_FIELDS[name] for name in own}}.items():
+        parser.add_argument(flag(name), type=kind, help=text)
     return parser
+
+
+def add_network(parser: argparse.ArgumentParser, networks: Sequence[str]) -> None:
+    """--network, where there are several to choose from, and --options."""
+    if len(networks) > 1:
+        parser.add_argument("--network", choices=networks, help=f"{networks[0]} by default")
+    parser.add_argument("--options", type=json.loads, help="JSON options with which the network is built")
+
+
+def add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--init", help="start from the network of this checkpoint, or of this model of the registry")
+
+
+def add_paper(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
 
 
 def configure(options: argparse.Namespace, base: TrainConfig) -> TrainConfig:
     """`base` with what was given on the command line in its place."""
-    names = (*FIELDS, "precision", "network", "options")
+    names = (*FIELDS, *OWN_FIELDS, "precision", "network", "options")
     given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
     return replace(base, **given)
 
@@ -82,19 +94,17 @@ def epochs(count: int, slices: int, config: TrainConfig) -> int:
 
 
 def run_program(
-    parser: argparse.ArgumentParser,
-    argv: Sequence[str] | None,
-    body: Callable[[argparse.Namespace, Place, float], None],
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None, body: Callable[[argparse.Namespace, Run], None]
 ) -> None:
-    """Parse, meet the other processes, and run `body(options, place, deadline)`.
+    """Parse, meet the other processes, and call `body(options, run)`.
 
     What a user can mend ends as one line and exit status 2; a pause as one line and status 0.
     """
     options = parser.parse_args(argv)
     deadline = time.monotonic() + 60 * options.minutes
+    keep_memory()
     try:
-        place = join(options.device)
-        body(options, place, deadline)
+        body(options, Run(options.out, join(options.device), options.resume, deadline))
     except Paused as pause:
         print(pause, file=sys.stderr)
     except InfNetError as error:

@@ -23,21 +23,21 @@ from infnet.overlay import COLOURS
 from infnet.study import CONSOLIDATION, GGO
 from train.fitting.checkpoint import write_atomically, write_text
 from train.fitting.config import TrainConfig
-from train.fitting.distributed import Place
+from train.fitting.distributed import Process
 
 EVERY = 10  # steps between two points of TensorBoard; reading the loss waits for the GPU
 
 
-def environment(place: Place, precision: str) -> dict[str, Any]:
+def environment(process: Process, precision: str) -> dict[str, Any]:
     """Versions, code revision and hardware, JSON-ready."""
-    gpu = torch.cuda.get_device_name(place.device) if place.device.type == "cuda" else None
+    gpu = torch.cuda.get_device_name(process.device) if process.device.type == "cuda" else None
     return {
         "infnet": __version__,
         "revision": revision(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "device": gpu or f"{place.device.type}, {torch.get_num_threads()} threads",
-        "processes": place.world,
+        "device": gpu or f"{process.device.type}, {torch.get_num_threads()} threads",
+        "processes": process.world,
         "precision": precision,
         "command": " ".join(["python -m", *_plain_command()]),
     }
@@ -73,8 +73,8 @@ def write_log(rows: Sequence[dict[str, float]], path: Path) -> None:
 class Logger:
     """Progress on a terminal, a line per validation elsewhere, and TensorBoard; silent in all but one process."""
 
-    def __init__(self, run: Path, config: TrainConfig, place: Place, first: int) -> None:
-        self._on = place.leads
+    def __init__(self, run: Path, config: TrainConfig, process: Process, first: int) -> None:
+        self._on = process.leads
         self._run, self._config, self._first = run, config, first
         self._losses: list[Tensor] = []
         self._progress: Any = None
@@ -90,9 +90,12 @@ class Logger:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                TimeRemainingColumn(), TextColumn("left  {task.fields[loss]}"),
-            )  # fmt: skip
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("left  {task.fields[loss]}"),
+            )
             self._progress = Progress(*columns, console=Console(stderr=True))
             self._progress.start()
             self._bar = self._progress.add_task(
@@ -164,11 +167,15 @@ def montage(
     Orange: marked by the reference only; blue: by the prediction only; white: by both.
     """
     cells = []
-    for grey, truth, found in zip(greys, truths, predictions, strict=True):
+    for grey, truth, predicted in zip(greys, truths, predictions, strict=True):
         plain = np.repeat(grey[:, :, None], 3, 2)
         marked = plain.copy()
-        parts = {COLOURS[GGO]: truth & ~found, COLOURS[CONSOLIDATION]: found & ~truth, (255, 255, 255): truth & found}
-        for colour, where in parts.items():
+        colours = {
+            COLOURS[GGO]: truth & ~predicted,
+            COLOURS[CONSOLIDATION]: predicted & ~truth,
+            (255, 255, 255): truth & predicted,
+        }
+        for colour, where in colours.items():
             marked[where] = (0.4 * marked[where] + 0.6 * np.array(colour)).astype(np.uint8)
         cells.append(np.vstack([plain, marked]))
     return Image.fromarray(np.hstack(cells))

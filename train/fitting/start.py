@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from infnet.errors import InfNetError
 from train.data import Example
 from train.fitting.checkpoint import averaged, load_checkpoint
 from train.fitting.config import TrainConfig
+from train.fitting.task import Task
 
-# Under which name the registry says what of a source a shipped model did not see: names, groups, or only their number.
+# Where the registry says what a shipped model did not see of a source: names, groups, or only their number.
 HELD_OUT = {
     "labelled": "labelled",
     "coronacases": "coronacases",
@@ -24,6 +26,15 @@ HELD_OUT = {
     "lungs-hu": "lungs-hu patients",
 }
 BACKBONE, ENCODER = "backbone.", "encoder.model."  # in Inf-Net, and in a network with an encoder of timm
+
+
+def begin(task: Task, source: str | None, config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> Task:
+    """The task with the network of `source` loaded, and in its split the groups that this network has seen before.
+
+    Raises InfNetError where the network does not fit, or was trained on groups that validate here.
+    """
+    start_from(task.network, source)
+    return replace(task, split={**task.split, "seen before": sorted(seen_by(source, config, validation))})
 
 
 def start_from(network: nn.Module, source: str | None) -> None:
@@ -48,7 +59,7 @@ def start_from(network: nn.Module, source: str | None) -> None:
 
 def _encoder(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The backbone of an Inf-Net's state under the names of a network with an encoder of timm. Raises KeyError."""
-    found = {}
+    encoder = {}
     for name, theirs in state.items():
         target = name.replace(BACKBONE, ENCODER, 1)
         if not name.startswith(BACKBONE):
@@ -57,8 +68,8 @@ def _encoder(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
             raise KeyError(f"no encoder with {name.removeprefix(BACKBONE)}")
         if theirs.ndim == 4 and theirs.shape[1] < own[target].shape[1]:
             theirs = torch.cat([theirs, torch.zeros_like(own[target][:, theirs.shape[1] :])], 1)
-        found[target] = theirs
-    return found
+        encoder[target] = theirs
+    return encoder
 
 
 def seen_by(source: str | None, config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> set[str]:
@@ -77,19 +88,19 @@ def seen_by(source: str | None, config: TrainConfig, validation: Mapping[str, Se
         leaked = seen & {e.group for examples in validation.values() for e in examples}
     if leaked:
         names = ", ".join(sorted(leaked)[:5]) + (" ..." if len(leaked) > 5 else "")
-        raise InfNetError(f"--init {source}: was trained on patients that validate here ({names}), or may have been; "
-                          "hold them out there too, by the same --validate-on and --fold")  # fmt: skip
+        raise InfNetError(
+            f"--init {source}: was trained on patients that validate here ({names}), or may have been; "
+            "hold them out there too, by the same --validate-on and --fold"
+        )
     return seen
 
 
-def _leaked(
-    facts: Mapping[str, Any], config: TrainConfig, validation: Mapping[str, Sequence[Example]]
-) -> set[str]:
+def _leaked(facts: Mapping[str, Any], config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> set[str]:
     """Groups that validate here and that a model of the registry may have been trained on, as its facts say."""
-    found = set()
+    leaked = set()
     same = all(facts["config"].get(k) == getattr(config, k) for k in ("fold", "fold_count", "seed"))
     for source in HELD_OUT.keys() & validation.keys():
         unseen = facts["held_out"].get(HELD_OUT[source], ())
         by_name = isinstance(unseen, list | tuple)
-        found |= {e.group for e in validation[source] if not (({e.name, e.group} & set(unseen)) if by_name else same)}
-    return found
+        leaked |= {e.group for e in validation[source] if not (({e.name, e.group} & set(unseen)) if by_name else same)}
+    return leaked

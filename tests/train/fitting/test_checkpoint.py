@@ -10,7 +10,7 @@ import torch
 from infnet.errors import InfNetError
 from train.fitting.checkpoint import load_checkpoint, save_atomically, write_text
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_full_disk_keeps_the_older_checkpoint(tmp_path):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from infnet.errors import InfNetError
+from infnet.pipeline import inputs
 from train.data import STORED, Example
-from train.fitting.batches import Pool, by_epoch, by_share, generators, guided, paste, roughen, soften
+from train.fitting.batches import PASTE, Pool, by_epoch, by_share, generators, guided, paste
 
 
 def square() -> np.ndarray:
@@ -50,7 +51,7 @@ def test_a_pasted_rectangle_brings_its_truth_along():
     pool, drawn, rngs = infected_and_clear(), np.array([0, 1]), generators(0, 0, range(2))
     grey, truth = pool.batch(drawn, 64, rngs)
     plain = truth.clone()
-    paste(grey, truth, pool, drawn, range(2), 1.0, 0, 0)
+    paste((grey, truth), pool, drawn[::-1], generators(0, 0, range(2), PASTE), 1.0)
     changed = truth != plain
     for row in range(2):
         share = changed[row].float().mean()
@@ -66,7 +67,7 @@ def test_no_rectangle_is_pasted_where_none_is_asked_for():
     pool, drawn = infected_and_clear(), np.array([0, 1])
     grey, truth = pool.batch(drawn, 64, generators(0, 0, range(2)))
     kept = grey.clone(), truth.clone()
-    paste(grey, truth, pool, drawn, range(2), 0.0, 0, 0)
+    paste((grey, truth), pool, drawn[::-1], generators(0, 0, range(2), PASTE), 0.0)
     assert torch.equal(grey, kept[0])
     assert torch.equal(truth, kept[1])
 
@@ -74,9 +75,9 @@ def test_no_rectangle_is_pasted_where_none_is_asked_for():
 def test_pasting_does_not_depend_on_how_a_batch_is_shared_out():
     pool, drawn = infected_and_clear(), np.array([0, 1])
     parts = []
-    for places in (range(2), range(1), range(1, 2)):
-        grey, truth = pool.batch(drawn[list(places)], 64, generators(5, 2, places))
-        paste(grey, truth, pool, drawn, places, 1.0, 5, 2)
+    for rows in (range(2), range(1), range(1, 2)):
+        grey, truth = pool.batch(drawn[list(rows)], 64, generators(5, 2, rows))
+        paste((grey, truth), pool, drawn[::-1][list(rows)], generators(5, 2, rows, PASTE), 1.0)
         parts.append(grey)
     assert torch.equal(parts[0], torch.cat(parts[1:]))
 
@@ -112,6 +113,14 @@ def test_a_source_without_slices_is_named():
         by_share([range(5), range(5, 5)], [0.5, 0.5], 4, seed=0)
 
 
+def test_guided_input_is_that_of_the_app():
+    values = torch.randint(0, 256, (2, 8, 8), dtype=torch.uint8)
+    region = torch.rand(2, 8, 8)
+    x = guided(values[:, None].float() / 255, region[:, None])
+    app = inputs.guided(inputs.normalise(values.numpy()), region.numpy())
+    np.testing.assert_allclose(x.numpy(), app, rtol=0, atol=1e-6)
+
+
 def test_guided_input_holds_the_map_three_times():
     grey, region = torch.full((2, 1, 8, 8), 0.5), torch.rand(2, 1, 8, 8)
     x = guided(grey, region)
@@ -119,24 +128,3 @@ def test_guided_input_holds_the_map_three_times():
     assert x[:, 0, 0, 0].tolist() == pytest.approx([(0.5 - 0.485) / 0.229] * 2)
     for channel in (3, 4, 5):
         assert torch.equal(x[:, channel], region[:, 0])
-
-
-def test_softened_regions_keep_their_place_and_lose_confidence():
-    region = torch.zeros(4, 1, 64, 64)
-    region[..., 20:50, 20:50] = 1
-    soft = soften(region, generators(0, 0, range(4)))
-    assert soft.max() <= 1
-    assert ((soft > 0.4) == (region > 0)).float().mean() > 0.97
-    assert all(0.8 <= float(one[0, 35, 35]) <= 1 for one in soft)
-
-
-def test_a_roughened_region_is_as_wrong_as_a_network_and_no_more():
-    region = torch.zeros(40, 1, 128, 128)
-    region[..., 30:100, 20:60] = 1
-    rough = roughen(region, generators(0, 0, range(40)))
-    assert set(rough.unique().tolist()) == {0, 1}
-    overlap = [float(2 * (a * b).sum() / (a.sum() + b.sum())) for a, b in zip(region, rough, strict=True)]
-    assert 0.7 < min(overlap) < 0.93
-    assert 0.88 < sum(overlap) / 40 < 0.98
-    kept = [torch.equal(a, b) for a, b in zip(region, rough, strict=True)]
-    assert 3 < sum(kept) < 20  # one in four is left as it is

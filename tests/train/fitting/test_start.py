@@ -34,11 +34,13 @@ def test_a_shipped_model_may_be_gone_on_with_where_what_validates_was_held_out()
 
 @pytest.mark.parametrize(
     ("model", "validation", "named"),
-    [("semi-inf-net-plus", {"labelled": validating("10", "1")}, "labelled-1"),
-     ("semi-inf-net-plus", {"coronacases": validating("corona001_s1", group="corona001")}, "corona001"),
-     # Its pseudo-labelled slices were of all patients.
-     ("semi-inf-net", {"coronacases": validating("corona005_s1", group="corona005")}, "corona005")],
-)  # fmt: skip
+    [
+        ("semi-inf-net-plus", {"labelled": validating("10", "1")}, "labelled-1"),
+        ("semi-inf-net-plus", {"coronacases": validating("corona001_s1", group="corona001")}, "corona001"),
+        # Its pseudo-labelled slices were of all patients.
+        ("semi-inf-net", {"coronacases": validating("corona005_s1", group="corona005")}, "corona005"),
+    ],
+)
 def test_a_shipped_model_that_saw_what_validates_is_refused(model, validation, named):
     with pytest.raises(InfNetError, match=rf"trained on patients that validate here \({named}\)"):
         seen_by(model, CONFIG, validation)
