@@ -13,7 +13,7 @@ import psutil
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state
+from app.core import examples
 from infnet import phantom
 from tests.app.apptest import example, go
 from tests.app.driving import ROOT
@@ -27,7 +27,7 @@ def main() -> None:
     infnet.load_engines = lambda infection=None, device=None: fake_engines()  # type: ignore[assignment]
     AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()  # loads what every session shares
     study = phantom.chest(slices=300, rows=512, columns=512, spacing=(1.0, 0.7, 0.7)).study
-    state.example = lambda: study
+    examples.example = lambda: study
     before = held() - study.pixels.nbytes / 2**30
     highest = Highest()
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=900).run()

@@ -17,7 +17,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import pictures, state
+from app.core import examples, pictures
 from app.core.pictures import Look
 from infnet import phantom
 from infnet.pipeline.run import segment
@@ -58,7 +58,7 @@ def in_process() -> None:
         timed(lambda k=k: pictures.slice_picture(large, k, Look(), result)) for k in range(20, 20 + MOVES)
     ])  # fmt: skip
     infnet.load_engines = lambda infection=None, device=None: fake_engines()  # type: ignore[assignment]
-    state.example = lambda: large
+    examples.example = lambda: large
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()
     example(app)
     report("whole page", [

@@ -19,10 +19,9 @@ import streamlit as st
 from PIL import Image
 
 import infnet
-from app.core.state import Reading
-from app.views import downloads
+from app.core.reading import read
+from app.views.parts import downloads
 from infnet import phantom
-from infnet.measure.statistics import measure
 from tests.fakes import fake_engines
 
 
@@ -38,7 +37,7 @@ def made(
     monkeypatch.setattr(st, "download_button", button)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     result = infnet.segment(study, fake_engines())
-    downloads.panel(Reading(study, result, measure(study, result), 0.5, ()))
+    downloads.panel(read(study, result))
     assert not list(folder.iterdir())
     return result, files
 

@@ -24,7 +24,8 @@ from PIL import Image
 import infnet
 from app import gradio_demo
 from app.core import units
-from app.core.visit import Visit
+from app.demo import page as demo_page
+from app.demo.visit import Visit
 from infnet import phantom
 from infnet.export import write_png
 from infnet.measure.statistics import Statistics, measure
@@ -39,10 +40,9 @@ CANARY = "Canary^Jane"
 @contextmanager
 def served(folder: Path, engines: Any, **options: Any) -> Iterator[str]:
     """The demo on a free port, with its files in `folder`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+    with pytest.MonkeyPatch.context() as patch, gradio_demo.gradio_files_in(folder):
         patch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.25)  # a visitor's leaving is seen at a heartbeat
-        demo = gradio_demo.build(engines)
+        demo = gradio_demo.build(engines, folder)
         try:
             yield gradio_demo.launch(demo, free_port(), **options)
         finally:
@@ -246,7 +246,7 @@ def test_only_what_is_meant_for_clients_is_in_the_api(url):
 
 
 def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
-    monkeypatch.setattr(gradio_demo, "QUEUE", 1)
+    monkeypatch.setattr(demo_page, "QUEUE", 1)
     begun, go = threading.Event(), threading.Event()
     engines = fake_engines()
     find = engines.lungs.engine.function
@@ -269,9 +269,8 @@ def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
         assert " of 1, " in waiting.result(timeout=60)[1]
 
 
-def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(kept))
-    visit, engines = Visit(), fake_engines()
+def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept):
+    visit, engines = Visit(kept), fake_engines()
     find = engines.lungs.engine.function
 
     def stopped(batch: np.ndarray) -> np.ndarray:
@@ -281,7 +280,7 @@ def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept, monkeypat
     engines.lungs.engine.function = stopped
     with pytest.raises(infnet.InfNetError, match="study: stopped; run it again for a result"):
         visit.run(small, engines, lambda share: None)
-    assert visit.found is None
+    assert visit.reading is None
     visit.close()
     assert not files_in(kept)
 
@@ -306,9 +305,9 @@ def test_it_does_not_start_unguarded(arguments, line, capsys, monkeypatch):
     assert capsys.readouterr().err == line
 
 
-def test_a_taken_port_is_one_line(url):
+def test_a_taken_port_is_one_line(url, kept):
     port = int(url.rstrip("/").rsplit(":", 1)[1])
-    demo = gradio_demo.build(fake_engines())
+    demo = gradio_demo.build(fake_engines(), kept)
     with pytest.raises(infnet.InfNetError, match=f"--port {port}: in use; give another one"):
         gradio_demo.launch(demo, port)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,26 @@ def test_check_against_a_reference(app: AppTest, tmp_path: Path, kind: str) -> N
     assert "network and reference" in picture(app)
     press(app, "Another reference")
     assert not slices(app)
+
+
+def test_another_reference_never_shows_the_scores_of_the_one_before(
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python gives the address of an object that is gone to a new one: here every object has the same `id`."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("app."):
+            monkeypatch.setattr(module, "id", lambda _: 7, raising=False)
+    study, result = found()
+    example(app, "Check")
+    for moved in (0, 2):
+        reference = np.roll(result.labels, moved, axis=2)
+        path = export.write_nifti(tmp_path / f"reference_{moved}.nii.gz", reference, study.affine)
+        upload(app, (path.name, path.read_bytes()))
+        for agreement in check.check(result, reference).values():
+            assert f",{agreement.plain_dice:.3f}," in tables(app)
+        marks = check.difference(result, reference)
+        assert f"only the network,{int((marks == check.ONLY_NETWORK).sum()):,}" in tables(app).replace('"', "")
+        press(app, "Another reference")
 
 
 def test_check_refuses_another_size_with_one_line(app: AppTest, tmp_path: Path) -> None:

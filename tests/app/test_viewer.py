@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state, units
+from app.core import examples, units
 from infnet.measure import gate
 from infnet.overlay import display
 from infnet.pipeline.models import Engines
@@ -93,9 +93,7 @@ def test_overlay_classes_style_and_window_only_redraw(viewer: AppTest) -> None:
 
 
 @pytest.mark.parametrize(("plane", "count", "size"), [("Coronal", 96, (96, 65)), ("Sagittal", 96, (96, 65))])
-def test_other_planes_have_true_proportions(
-    viewer: AppTest, plane: str, count: int, size: tuple[int, int]
-) -> None:
+def test_other_planes_have_true_proportions(viewer: AppTest, plane: str, count: int, size: tuple[int, int]) -> None:
     choose(viewer, "Plane", plane)
     assert not viewer.exception
     ((head, _),) = slices(viewer)
@@ -117,9 +115,7 @@ def test_load_along_the_slices(viewer: AppTest) -> None:
     (load,) = [w for w in viewer.get("bidi_component") if w.proto.component_name == "infnet_load"]
     data = json.loads(load.proto.json)
     found = expected(small())
-    assert data["loads"] == [
-        [s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in found.slices
-    ]
+    assert data["loads"] == [[s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in found.slices]
     assert "most in slice" in data["alt"]
 
 
@@ -228,7 +224,7 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
     upper = replace(small(), pixels=small().pixels[2:])  # most lesion lies in the middle of the whole phantom
     worst = int(np.argmax([s.total.lesion.lesion_pixels for s in expected(upper).slices])) + 1
     assert worst != 2
-    monkeypatch.setattr(state, "example", lambda: upper)
+    monkeypatch.setattr(examples, "example", lambda: upper)
     for chosen, page in ((None, "Study"), (4, "Study"), (None, "Viewer")):
         go_on = threading.Event()
         engines = fake_engines()
