@@ -28,18 +28,20 @@ def main() -> None:
     AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()  # loads what every session shares
     study = phantom.chest(slices=300, rows=512, columns=512, spacing=(1.0, 0.7, 0.7)).study
     examples.example = lambda: study
-    before = held() - study.pixels.nbytes / 2**30
+    before = resident_gib() - study.pixels.nbytes / 2**30
     highest = Highest()
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=900).run()
     example(app)
     for title in PAGES:
         go(app, title)
         assert not app.exception
-    print(f"300 slices: {held() - before:.2f} GiB held, {highest.stop() - before:.2f} at the most "
-          f"(target {TARGET} GiB)")  # fmt: skip
+    print(
+        f"300 slices: {resident_gib() - before:.2f} GiB held, {highest.stop() - before:.2f} at the most "
+        f"(target {TARGET} GiB)"
+    )
 
 
-def held() -> float:
+def resident_gib() -> float:
     """Resident memory of this process, GiB."""
     return psutil.Process().memory_info().rss / 2**30
 
@@ -54,7 +56,7 @@ class Highest:
 
     def _look(self) -> None:
         while self._going:
-            self._most = max(self._most, held())
+            self._most = max(self._most, resident_gib())
             time.sleep(0.05)
 
     def stop(self) -> float:

@@ -35,9 +35,9 @@ class Exam:
     """One study of the patient, and what was made from it.
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
-    segmentation; growing: what it has found so far; second: that of other networks, by name. flips: probabilities of
-    the mirrored study. reference: a mask to check against. kept: what pages made from all that. token: tells it from
-    every other exam.
+    segmentation; growing: what it has found so far; others: those of other networks, by name. mirrored:
+    probabilities of the mirrored study. reference: a mask to check against. cache: what pages made from all that,
+    see `once`. token: tells it from every other exam.
     """
 
     study: infnet.Study
@@ -45,21 +45,21 @@ class Exam:
     date: str = "Date 1"
     job: Job | None = None
     growing: Growing | None = None
-    second: dict[str, Job] = field(default_factory=dict)
-    flips: Job | None = None
+    others: dict[str, Job] = field(default_factory=dict)
+    mirrored: Job | None = None
     reference: Reference | None = None
-    kept: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     token: int = field(default_factory=new_token)
 
     @property
     def jobs(self) -> list[Job]:
-        return [job for job in (self.job, self.flips, *self.second.values()) if job is not None]
+        return [job for job in (self.job, self.mirrored, *self.others.values()) if job is not None]
 
     def once(self, name: str, key: Any, make: Callable[[], T]) -> T:
         """What `make` gave for this `key`; the last one of each name is kept. A key holds tokens, never an `id`."""
-        last = self.kept.get(name)
+        last = self.cache.get(name)
         if last is None or last[0] != key:
-            last = self.kept[name] = (key, make())
+            last = self.cache[name] = (key, make())
         value: T = last[1]
         return value
 
@@ -91,13 +91,14 @@ def forget(exam: Exam) -> None:
     for job in exam.jobs:
         job.stop()
         job.result = None
-    exam.job = exam.growing = exam.flips = exam.reference = None
-    exam.second.clear()
-    exam.kept.clear()
+    exam.job = exam.growing = exam.mirrored = exam.reference = None
+    exam.others.clear()
+    exam.cache.clear()
 
 
 class Registry:
-    """Open cases by token, for one server. A case goes when it is closed, or has neither browser nor run any more.
+    """Open cases by token, for one server. A case is dropped when it is closed, or when it has
+    neither a browser nor a run left.
 
     `active` tells whether a session of this name still has a browser.
     """

@@ -49,7 +49,7 @@ class Reading:
 
     @property
     def key(self) -> tuple[int, Settings]:
-        """What a cache may remember things made from this reading by."""
+        """What caches know it by."""
         return self.token, self.settings
 
     @property

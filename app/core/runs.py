@@ -37,13 +37,13 @@ def start(exam: Exam) -> None:
 
 def start_other(exam: Exam, network: str) -> None:
     """Run another infection network than the default one on a study in a thread."""
-    exam.second[network] = _segment(exam.study, network)
+    exam.others[network] = _segment(exam.study, network)
 
 
 def start_mirrored(exam: Exam) -> None:
     """Run the shipped networks on the mirrored study in a thread."""
     study = exam.study
-    exam.flips = Job(lambda progress: thresholds.mirrored(study, models.engines(), progress))
+    exam.mirrored = Job(lambda progress: thresholds.mirrored(study, models.engines(), progress))
 
 
 def _segment(
@@ -71,12 +71,12 @@ def _segment(
 def notices(exam: Exam, level: Level) -> list[Notice]:
     """What the input gate says of a level, "stop" or "warn"."""
     job = exam.job if exam.job is not None and exam.job.state == "done" else None
-    made = exam.once(
+    of_both_levels = exam.once(
         "gate",
         None if job is None else job.token,
         lambda: gate.inspect(exam.study, None if job is None else job.result),
     )
-    return [notice for notice in made if notice.level == level]
+    return [notice for notice in of_both_levels if notice.level == level]
 
 
 def reading(exam: Exam | None, network: str | None = None) -> Reading | None:
@@ -87,7 +87,7 @@ def reading(exam: Exam | None, network: str | None = None) -> Reading | None:
     """
     if exam is None:
         return None
-    job = exam.job if network is None else exam.second.get(network)
+    job = exam.job if network is None else exam.others.get(network)
     if job is None or job.state != "done":
         return None
     result: infnet.Segmentation = job.result

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime import get_instance
+from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import infnet
@@ -34,7 +34,12 @@ LASTING = (*OF_THE_STUDY, "overlay", "marks", "style", "window", "manual", "opac
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry:
     """The open cases of all sessions. Each is reached by its own token only, and goes soon after its browser."""
-    return Registry(lambda session: get_instance().is_active_session(session))
+    return Registry(_has_browser)
+
+
+def _has_browser(session: str) -> bool:
+    """Whether a browser is connected to a session; without a server, as in tests, none ever leaves."""
+    return not exists() or get_instance().is_active_session(session)
 
 
 def _session() -> str:

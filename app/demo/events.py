@@ -40,7 +40,7 @@ EXAMPLES: dict[str, Callable[[], infnet.Study]] = {"study": example_study, "pict
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
     """Show an error that the user can mend as the one line it is."""
     try:
         yield
@@ -94,7 +94,7 @@ class Events:
         """
         visit = self._visit(visit, request)
         visit.uploads += [file for file in upload or [] if file not in visit.uploads]
-        with one_line():
+        with errors_in_one_line():
             try:
                 study = read_uploaded(upload or [], series or None, mm_per_pixel)
             finally:
@@ -109,14 +109,14 @@ class Events:
             request: gr.Request,
             progress: gr.Progress = gr.Progress(),  # noqa: B008
         ) -> tuple[Any, ...]:
-            with one_line():
+            with errors_in_one_line():
                 return self._results(self._visit(visit, request), EXAMPLES[kind](), progress)
 
         return segment_example
 
     def redraw(self, number: float, window: str, visit: Visit | None) -> tuple[Any, str]:
         """Draw another slice of the study that was segmented last, counted from 1 at the feet."""
-        with one_line():
+        with errors_in_one_line():
             if visit is None or visit.reading is None:
                 raise infnet.InfNetError("study: none is open; segment one first")
             slices = visit.reading.slices
@@ -124,7 +124,7 @@ class Events:
                 wanted = f"1 to {slices} and {', '.join(WINDOWS)}"
                 raise infnet.InfNetError(f"slice {number:g}, window {window}: not there; give {wanted}")
             return outputs.draw(visit.reading, int(number) - 1, window, visit.folder)
-        raise AssertionError("one_line lets no error pass")
+        raise AssertionError("unreachable: the block returns or raises")
 
     def forget(self, visit: Visit | None) -> tuple[Any, ...]:
         """Forget the study, and delete every file made of it."""

@@ -71,7 +71,8 @@ class Results:
 
 def build(engines: Engines, folder: Path) -> gr.Blocks:
     """The page and its API on these networks. `folder`: for visitors' files; Gradio must keep its own there too."""
-    with gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(300, IDLE), fill_width=True) as demo:
+    demo = gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(300, IDLE), fill_width=True)
+    with demo:
         visit = gr.State(time_to_live=IDLE, delete_callback=lambda visit: visit and visit.close())
         gr.HTML(f'<div role="note">{RESEARCH_USE}</div>', elem_id="notice", padding=False)
         gr.Markdown("# infnet: COVID-19 infection in chest CT")

@@ -14,8 +14,8 @@ from app.views.parts.uploader import uploader
 from infnet.measure.change import align, change, trend
 
 ALIGNED = (
-    "Slices are matched by the boxes of the lungs: a shift and a scale along the body. That takes up a deeper breath; "
-    "it does not follow the lungs' inner parts."
+    "Slices are matched by the extent of the lungs: moved and scaled along the body. That allows for a deeper breath; "
+    "it does not follow structures inside the lungs."
 )
 
 

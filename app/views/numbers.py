@@ -66,11 +66,11 @@ def _severity(reading: Reading) -> None:
 
 def _range(exam: Exam, reading: Reading) -> None:
     st.subheader("Involvement as a range", anchor=False)
-    flips = exam.flips
-    mirrored = flips.result if flips is not None and flips.state == "done" else None
+    job = exam.mirrored
+    mirrored = job.result if job is not None and job.state == "done" else None
     by_threshold = exam.once(
         "range",
-        (reading.token, None if flips is None or mirrored is None else flips.token),
+        (reading.token, None if job is None or mirrored is None else job.token),
         lambda: thresholds.involvement_range(reading.study, reading.result, flipped=mirrored),
     )
     if by_threshold.low is None:
@@ -81,9 +81,9 @@ def _range(exam: Exam, reading: Reading) -> None:
     percents = f"{by_threshold.low:.1f} to {by_threshold.high:.1f} %"
     st.markdown(f"**{percents}** of the lungs, over thresholds from {low:.1f} to {high:.1f}{also}.")
     panels.plot(figures.involvement(by_threshold), "plot-range", f"Involvement by threshold: {percents}")
-    panels.trouble(flips)
-    if flips is not None and flips.alive:
-        panels.progress(flips, len(exam.study.pixels))
+    panels.trouble(job)
+    if job is not None and job.alive:
+        panels.progress(job, len(exam.study.pixels))
     elif mirrored is None:
         wait = units.duration(models.estimate(exam.study))
         st.button(
@@ -100,7 +100,9 @@ def _shares(exam: Exam, reading: Reading) -> None:
     by_region = runs.once(exam, "regions", reading, lambda: regions.regional(reading.study, reading.result))
     percents = ", ".join(f"{name} {units.percent(region.lesion)}" for name, region in by_region.items())
     panels.plot(figures.shares(by_region), "plot-shares", f"Involvement by region: {percents}")
-    st.caption("Thirds of the lungs' height; outer third and the rest; before and behind the middle of each lung.")
+    st.caption(
+        "Thirds of the lungs by height; the outer third and the rest; in front of and behind the middle of each lung."
+    )
 
 
 def _densities(exam: Exam, reading: Reading) -> None:

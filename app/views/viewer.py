@@ -141,7 +141,7 @@ def _beside(shown: Shown) -> SlicePicture | None:
     if network == ALONE:
         alt = f"{shown.position}, without overlay"
         return pictures.slice_picture(reading.study, shown.index, look.bare, reading.result, alt, shown.plane)
-    job = exam.second.get(network)
+    job = exam.others.get(network)
     if job is not None and job.state in ("waiting", "running"):
         panels.progress(job, len(exam.study.pixels))
         return None

@@ -90,16 +90,16 @@ def test_closing_stops_the_run_and_lets_go_of_everything(registry: Registry) -> 
     job.wait(10)
     assert (job.state, job.result) == ("stopped", None)
     assert not case.exams
-    assert not exam.kept
+    assert not exam.cache
     assert not exam.jobs
 
 
 def test_once_makes_again_only_for_another_key() -> None:
-    made: list[int] = []
+    keys: list[int] = []
     exam = Exam(small(), "scan")
     for key in (1, 1, 2, 2, 1):
-        assert exam.once("numbers", key, lambda key=key: made.append(key) or key) == key
-    assert made == [1, 2, 1]
+        assert exam.once("numbers", key, lambda key=key: keys.append(key) or key) == key
+    assert keys == [1, 2, 1]
 
 
 def test_no_token_is_given_out_twice() -> None:

@@ -51,7 +51,7 @@ def footer() -> None:
 
 
 def opened() -> Exam | None:
-    """The open study as a strip with a way to close it, or a hint where to open one."""
+    """The open study as a strip with a button that closes it; without one, a hint where to open one."""
     exam = session.exam()
     if exam is None:
         st.info("No study is open. Open one on the page **Study**.", icon=":material/folder_open:")
