@@ -6,8 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.core import state
-from app.views import about, check, compare, numbers, panels, study, viewer
+from app.core import session
+from app.views import about, check, compare, numbers, study, viewer
+from app.views.parts import panels
 
 st.set_page_config("infnet", Path(__file__).with_name("icon.png"), "wide", menu_items={"About": panels.ABOUT})
 
@@ -20,8 +21,8 @@ PAGES = {
     "about": st.Page(about.page, title="About", icon=":material/info:", url_path="about"),
 }
 page = st.navigation(list(PAGES.values()), position="top")
-state.case()
-state.keep_settings()
+session.case()
+session.keep_settings()
 if page is not PAGES["study"]:
     st.session_state.pop("follow", None)  # somebody went elsewhere meanwhile: leave them there
 if (wanted := st.session_state.pop("go_to", None)) is not None:

@@ -13,7 +13,7 @@ import psutil
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state
+from app.core import examples
 from infnet import phantom
 from tests.app.apptest import example, go
 from tests.app.driving import ROOT
@@ -27,19 +27,21 @@ def main() -> None:
     infnet.load_engines = lambda infection=None, device=None: fake_engines()  # type: ignore[assignment]
     AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()  # loads what every session shares
     study = phantom.chest(slices=300, rows=512, columns=512, spacing=(1.0, 0.7, 0.7)).study
-    state.example = lambda: study
-    before = held() - study.pixels.nbytes / 2**30
+    examples.example = lambda: study
+    before = resident_gib() - study.pixels.nbytes / 2**30
     highest = Highest()
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=900).run()
     example(app)
     for title in PAGES:
         go(app, title)
         assert not app.exception
-    print(f"300 slices: {held() - before:.2f} GiB held, {highest.stop() - before:.2f} at the most "
-          f"(target {TARGET} GiB)")  # fmt: skip
+    print(
+        f"300 slices: {resident_gib() - before:.2f} GiB held, {highest.stop() - before:.2f} at the most "
+        f"(target {TARGET} GiB)"
+    )
 
 
-def held() -> float:
+def resident_gib() -> float:
     """Resident memory of this process, GiB."""
     return psutil.Process().memory_info().rss / 2**30
 
@@ -54,7 +56,7 @@ class Highest:
 
     def _look(self) -> None:
         while self._going:
-            self._most = max(self._most, held())
+            self._most = max(self._most, resident_gib())
             time.sleep(0.05)
 
     def stop(self) -> float:

@@ -17,7 +17,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import pictures, state
+from app.core import examples, pictures
 from app.core.pictures import Look
 from infnet import phantom
 from infnet.pipeline.run import segment
@@ -54,16 +54,15 @@ def main() -> None:
 def in_process() -> None:
     large = study()
     result = segment(large, fake_engines())
-    report("picture alone", [
-        timed(lambda k=k: pictures.slice_picture(large, k, Look(), result)) for k in range(20, 20 + MOVES)
-    ])  # fmt: skip
+    report(
+        "picture alone",
+        [timed(lambda k=k: pictures.slice_picture(large, k, Look(), result)) for k in range(20, 20 + MOVES)],
+    )
     infnet.load_engines = lambda infection=None, device=None: fake_engines()  # type: ignore[assignment]
-    state.example = lambda: large
+    examples.example = lambda: large
     app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=300).run()
     example(app)
-    report("whole page", [
-        timed(lambda k=k: app.slider(key="slice").set_value(k).run()) for k in range(20, 20 + MOVES)
-    ])  # fmt: skip
+    report("whole page", [timed(lambda k=k: app.slider(key="slice").set_value(k).run()) for k in range(20, 20 + MOVES)])
     print(f"message: {max(len(data) for _, data in slices(app)) / 1e6:.2f} MB, one slice of 74")
 
 

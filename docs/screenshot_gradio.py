@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
+from pathlib import Path
 
 import infnet
 from app import gradio_demo
@@ -17,9 +17,12 @@ def main() -> None:
     """Write docs/images/gradio.png: light, 1440 pixels wide."""
     if chromium() is None:
         sys.exit("no Chromium here; on Debian: sudo apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder, browser() as running:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        demo = gradio_demo.build(infnet.load_engines())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        gradio_demo.gradio_files_in(Path(folder)),
+        browser() as running,
+    ):
+        demo = gradio_demo.build(infnet.load_engines(), Path(folder))
         page = running.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
         page.goto(gradio_demo.launch(demo, free_port()))
         page.get_by_role("button", name="Example study").click()

@@ -35,8 +35,9 @@ def main() -> None:
     target = options.dark or IMAGES
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "log.txt", script) as url, browser() as running:
-        page = running.new_page(viewport={"width": WIDTHS[0], "height": 900},
-                                color_scheme="dark" if options.dark else "light")  # fmt: skip
+        page = running.new_page(
+            viewport={"width": WIDTHS[0], "height": 900}, color_scheme="dark" if options.dark else "light"
+        )
         page.set_default_timeout(WAIT)
         page.goto(url)
         page.get_by_role("button", name="Open the example study").wait_for()

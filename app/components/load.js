@@ -8,10 +8,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   chart.setAttribute("viewBox", `0 0 ${count} 100`)
   chart.setAttribute("aria-label", data.alt)
   const bar = (x, y, width, height, fill, kind) => {
-    const made = document.createElementNS(SVG, "rect")
-    for (const [name, set] of Object.entries({ x, y, width, height, fill, class: kind }))
-      made.setAttribute(name, set)
-    return made
+    const rect = document.createElementNS(SVG, "rect")
+    for (const [name, value] of Object.entries({ x, y, width, height, fill, class: kind }))
+      rect.setAttribute(name, value)
+    return rect
   }
   chart.replaceChildren(
     bar(data.number - 1, 0, 1, 100, "currentColor", "now"),

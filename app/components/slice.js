@@ -19,13 +19,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const value = new (head.signed ? Int16Array : Uint16Array)(data.slice(values, runs).buffer)
   const code = new Uint8Array(head.rows * head.columns)
   new Uint32Array(data.slice(runs, kinds).buffer).forEach((from, at) => code.fill(data[kinds + at], from))
-  const told = figure.querySelector("output")
+  const readout = figure.querySelector("output")
   const tell = () => {
     const box = image.getBoundingClientRect()
     const [x, y] = [(state.x - box.left) / box.width, (state.y - box.top) / box.height]
-    if (!head.rows || !(x >= 0 && x < 1 && y >= 0 && y < 1)) return (told.textContent = "")
+    if (!head.rows || !(x >= 0 && x < 1 && y >= 0 && y < 1)) return (readout.textContent = "")
     const at = Math.floor(y * head.rows) * head.columns + Math.floor(x * head.columns)
-    told.textContent = [`${value[at]} ${head.unit}`, head.names[code[at]]].filter(Boolean).join(" · ")
+    readout.textContent = [`${value[at]} ${head.unit}`, head.names[code[at]]].filter(Boolean).join(" · ")
   }
   figure.onpointermove = (event) => { [state.x, state.y] = [event.clientX, event.clientY]; tell() }
   figure.onpointerleave = () => { state.x = NaN; tell() }

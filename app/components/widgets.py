@@ -35,13 +35,19 @@ LOAD_CSS = """
 """
 
 _slice = st.components.v2.component(
-    "infnet_slice", js=(HERE / "slice.js").read_text(), css=SLICE_CSS, isolate_styles=False,
+    "infnet_slice",
+    js=(HERE / "slice.js").read_text(),
+    css=SLICE_CSS,
+    isolate_styles=False,
     html='<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
-)  # fmt: skip
+)
 _load = st.components.v2.component(
-    "infnet_load", js=(HERE / "load.js").read_text(), css=LOAD_CSS, isolate_styles=False,
+    "infnet_load",
+    js=(HERE / "load.js").read_text(),
+    css=LOAD_CSS,
+    isolate_styles=False,
     html='<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>',
-)  # fmt: skip
+)
 
 
 def show_slice(
@@ -50,11 +56,23 @@ def show_slice(
     """One slice, `number` of `count` from 1; `go` gets the number that keys or wheel ask for. `tall`: a CSS length."""
     rows, columns = picture.values.shape
     starts, kinds = _runs(picture.codes)
-    head = json.dumps({
-        "png": len(picture.png), "rows": rows, "columns": columns, "width": picture.size[0], "height": picture.size[1],
-        "alt": picture.alt, "unit": picture.unit, "names": picture.names, "number": number, "count": count,
-        "tall": f"max({tall}, 16rem)", "signed": picture.values.dtype == np.int16, "runs": len(starts),
-    }).encode()  # fmt: skip
+    head = json.dumps(
+        {
+            "png": len(picture.png),
+            "rows": rows,
+            "columns": columns,
+            "width": picture.size[0],
+            "height": picture.size[1],
+            "alt": picture.alt,
+            "unit": picture.unit,
+            "names": picture.names,
+            "number": number,
+            "count": count,
+            "tall": f"max({tall}, 16rem)",
+            "signed": picture.values.dtype == np.int16,
+            "runs": len(starts),
+        }
+    ).encode()
     parts = (head, picture.png, picture.values.tobytes(), starts.tobytes(), kinds.tobytes())
     _slice(data=len(head).to_bytes(4, "little") + b"".join(parts), key=key, on_slice_change=lambda: _asked(key, go))
 
@@ -71,8 +89,9 @@ def show_load(loads: Sequence[tuple[int, int]], number: int, alt: str, key: str,
     colours = ["rgb({}, {}, {})".format(*COLOURS[c]) for c in (GGO, CONSOLIDATION)]
     _load(
         data={"loads": [list(map(int, load)) for load in loads], "number": number, "colours": colours, "alt": alt},
-        key=key, on_slice_change=lambda: _asked(key, go),
-    )  # fmt: skip
+        key=key,
+        on_slice_change=lambda: _asked(key, go),
+    )
 
 
 def _asked(key: str, go: Callable[[int], None]) -> None:

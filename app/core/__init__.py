@@ -1,1 +1,1 @@
-"""What the pages share and no page shows by itself: cases, jobs, readings, pictures, plots."""
+"""What the pages and the demo stand on: cases, jobs, readings, pictures, figures. Knows no page."""

@@ -8,16 +8,26 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 import infnet
 from app.core.jobs import Job
+from app.core.tokens import new_token
 from infnet.pipeline.run import Growing
 
 GRACE = 120.0  # seconds that a case outlives its last browser and its last run
 SWEEP = 15.0  # seconds between two looks
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A mask to check a result against, on the study's grid. token: tells it from every other reference."""
+
+    mask: NDArray[Any]
+    token: int = field(default_factory=new_token)
 
 
 @dataclass(eq=False)
@@ -25,8 +35,9 @@ class Exam:
     """One study of the patient, and what was made from it.
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
-    segmentation; growing: what it has found so far; second: that of other networks, by name. flips: probabilities of
-    the mirrored study. reference: a mask to check against, on the study's grid. kept: what pages made from all that.
+    segmentation; growing: what it has found so far; others: those of other networks, by name. mirrored:
+    probabilities of the mirrored study. reference: a mask to check against. cache: what pages made from all that,
+    see `once`. token: tells it from every other exam.
     """
 
     study: infnet.Study
@@ -34,21 +45,23 @@ class Exam:
     date: str = "Date 1"
     job: Job | None = None
     growing: Growing | None = None
-    second: dict[str, Job] = field(default_factory=dict)
-    flips: Job | None = None
-    reference: NDArray[Any] | None = None
-    kept: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    others: dict[str, Job] = field(default_factory=dict)
+    mirrored: Job | None = None
+    reference: Reference | None = None
+    cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    token: int = field(default_factory=new_token)
 
     @property
     def jobs(self) -> list[Job]:
-        return [job for job in (self.job, self.flips, *self.second.values()) if job is not None]
+        return [job for job in (self.job, self.mirrored, *self.others.values()) if job is not None]
 
-    def once(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
-        """What `make` gave for this `key`; the last one of each name is kept."""
-        held = self.kept.get(name)
-        if held is None or held[0] != key:
-            held = self.kept[name] = (key, make())
-        return held[1]
+    def once(self, name: str, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gave for this `key`; the last one of each name is kept. A key holds tokens, never an `id`."""
+        last = self.cache.get(name)
+        if last is None or last[0] != key:
+            last = self.cache[name] = (key, make())
+        value: T = last[1]
+        return value
 
 
 class Case:
@@ -78,13 +91,14 @@ def forget(exam: Exam) -> None:
     for job in exam.jobs:
         job.stop()
         job.result = None
-    exam.job = exam.growing = exam.flips = exam.reference = None
-    exam.second.clear()
-    exam.kept.clear()
+    exam.job = exam.growing = exam.mirrored = exam.reference = None
+    exam.others.clear()
+    exam.cache.clear()
 
 
 class Registry:
-    """Open cases by token, for one server. A case goes when it is closed, or has neither browser nor run any more.
+    """Open cases by token, for one server. A case is dropped when it is closed, or when it has
+    neither a browser nor a run left.
 
     `active` tells whether a session of this name still has a browser.
     """
@@ -131,7 +145,7 @@ class Registry:
 
 
 def _keep_sweeping(registry: weakref.ref[Registry]) -> None:
-    while (found := registry()) is not None:
-        found.sweep(time.monotonic())
-        del found
+    while (alive := registry()) is not None:
+        alive.sweep(time.monotonic())
+        del alive  # no reference while it sleeps: the registry may go meanwhile
         time.sleep(SWEEP)

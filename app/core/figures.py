@@ -22,34 +22,46 @@ COLOUR = {c: "rgb({}, {}, {})".format(*rgb) for c, rgb in COLOURS.items()}
 SPLITS = (("upper", "middle", "lower"), ("peripheral", "central"), ("ventral", "dorsal"))
 
 
-def hu_histogram(found: HuHistogram) -> go.Figure:
+def hu_histogram(histogram: HuHistogram) -> go.Figure:
     """Share of voxels by HU: lung without lesion, GGO, consolidation, each as % of its own; lines at the HU bands."""
     figure = _figure("HU", "% of its voxels")
-    curves = (("lung without lesion", found.lung, GREY, "dot"),
-              (CLASS_NAMES[GGO], found.ggo, COLOUR[GGO], "solid"),
-              (CLASS_NAMES[CONSOLIDATION], found.consolidation, COLOUR[CONSOLIDATION], "dash"))  # fmt: skip
+    curves = (
+        ("lung without lesion", histogram.lung, GREY, "dot"),
+        (CLASS_NAMES[GGO], histogram.ggo, COLOUR[GGO], "solid"),
+        (CLASS_NAMES[CONSOLIDATION], histogram.consolidation, COLOUR[CONSOLIDATION], "dash"),
+    )
     for name, counts, colour, dash in curves:
         total = int(counts.sum())
         if total:
-            figure.add_scatter(x=found.centres, y=100 * counts / total, name=name, mode="lines",
-                               line={"color": colour, "width": 2.5, "shape": "hvh", "dash": dash},
-                               hovertemplate="%{x:.0f} HU: %{y:.1f} %<extra>" + name + "</extra>")  # fmt: skip
+            figure.add_scatter(
+                x=histogram.centres,
+                y=100 * counts / total,
+                name=name,
+                mode="lines",
+                line={"color": colour, "width": 2.5, "shape": "hvh", "dash": dash},
+                hovertemplate="%{x:.0f} HU: %{y:.1f} %<extra>" + name + "</extra>",
+            )
     for edge in BAND_EDGES:
         figure.add_vline(edge, line={"color": GREY, "width": 1, "dash": "dot"})
     return figure
 
 
-def involvement(found: InvolvementRange) -> go.Figure:
+def involvement(by_threshold: InvolvementRange) -> go.Figure:
     """Involvement at each threshold, of the study and of its mirror image, with the range shaded."""
     figure = _figure("infection from probability", "% of the lungs")
-    if found.low is not None and found.high is not None:
-        figure.add_hrect(found.low, found.high, fillcolor=GREY, opacity=0.15, line_width=0)
-    names = ("as it is", *("mirrored" for _ in found.flipped))
-    for name, percents, dash in zip(names, (found.percents, *found.flipped), ("solid", "dash"), strict=False):
-        figure.add_scatter(x=found.thresholds, y=percents, name=name, mode="lines+markers",
-                           line={"color": COLOUR[GGO] if name == "as it is" else COLOUR[CONSOLIDATION], "width": 2.5,
-                                 "dash": dash},
-                           hovertemplate="%{x:.2f}: %{y:.1f} %<extra>" + name + "</extra>")  # fmt: skip
+    if by_threshold.low is not None and by_threshold.high is not None:
+        figure.add_hrect(by_threshold.low, by_threshold.high, fillcolor=GREY, opacity=0.15, line_width=0)
+    names = ("as it is", *("mirrored" for _ in by_threshold.flipped))
+    curves = (by_threshold.percents, *by_threshold.flipped)
+    for name, percents, dash in zip(names, curves, ("solid", "dash"), strict=False):
+        figure.add_scatter(
+            x=by_threshold.thresholds,
+            y=percents,
+            name=name,
+            mode="lines+markers",
+            line={"color": COLOUR[GGO] if name == "as it is" else COLOUR[CONSOLIDATION], "width": 2.5, "dash": dash},
+            hovertemplate="%{x:.2f}: %{y:.1f} %<extra>" + name + "</extra>",
+        )
     figure.update_yaxes(rangemode="tozero")
     return figure
 
@@ -60,8 +72,14 @@ def shares(regions: Mapping[str, Region]) -> go.Figure:
     figure = _figure("% of the region", "")
     for kind in (GGO, CONSOLIDATION):
         percents = [regions[name].by_class[kind].involvement_percent or 0.0 for name in names]
-        figure.add_bar(y=names, x=percents, name=CLASS_NAMES[kind], orientation="h", marker={"color": COLOUR[kind]},
-                       hovertemplate="%{y}: %{x:.1f} %<extra>" + CLASS_NAMES[kind] + "</extra>")  # fmt: skip
+        figure.add_bar(
+            y=names,
+            x=percents,
+            name=CLASS_NAMES[kind],
+            orientation="h",
+            marker={"color": COLOUR[kind]},
+            hovertemplate="%{y}: %{x:.1f} %<extra>" + CLASS_NAMES[kind] + "</extra>",
+        )
     figure.update_layout(barmode="stack", height=HEIGHT + 40, legend_traceorder="normal")
     return figure
 
@@ -71,13 +89,21 @@ def trend(rows: Sequence[TrendRow]) -> go.Figure:
     shown = [row for row in rows if row.region == TOTAL]
     in_ml = all(row.ml is not None for row in shown)
     figure = _figure("", "ml" if in_ml else "% of the lungs")
-    kinds = ((LESION, GREY, "dot"), (CLASS_NAMES[GGO], COLOUR[GGO], "solid"),
-             (CLASS_NAMES[CONSOLIDATION], COLOUR[CONSOLIDATION], "dash"))  # fmt: skip
+    kinds = (
+        (LESION, GREY, "dot"),
+        (CLASS_NAMES[GGO], COLOUR[GGO], "solid"),
+        (CLASS_NAMES[CONSOLIDATION], COLOUR[CONSOLIDATION], "dash"),
+    )
     for kind, colour, dash in kinds:
         line = [row for row in shown if row.kind == kind]
-        figure.add_scatter(x=[row.label for row in line], y=[row.ml if in_ml else row.percent for row in line],
-                           name=kind, mode="lines+markers", line={"color": colour, "width": 2.5, "dash": dash},
-                           hovertemplate="%{x}: %{y:.1f}<extra>" + kind + "</extra>")  # fmt: skip
+        figure.add_scatter(
+            x=[row.label for row in line],
+            y=[row.ml if in_ml else row.percent for row in line],
+            name=kind,
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5, "dash": dash},
+            hovertemplate="%{x}: %{y:.1f}<extra>" + kind + "</extra>",
+        )
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(type="category")
     return figure
@@ -86,10 +112,16 @@ def trend(rows: Sequence[TrendRow]) -> go.Figure:
 def _figure(across: str, up: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
-        height=HEIGHT, margin={"l": 8, "r": 8, "t": 30, "b": 8}, paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)", xaxis_title=across, yaxis_title=up, hovermode="closest", dragmode=False,
+        height=HEIGHT,
+        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis_title=across,
+        yaxis_title=up,
+        hovermode="closest",
+        dragmode=False,
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0.0},
-    )  # fmt: skip
+    )
     figure.update_xaxes(automargin=True, zeroline=False, gridcolor="rgba(128, 140, 150, .2)")
     figure.update_yaxes(automargin=True, zeroline=False, gridcolor="rgba(128, 140, 150, .2)")
     return figure

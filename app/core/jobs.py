@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import infnet
+from app.core.tokens import new_token
 
 Progress = Callable[[int, int], None]
 ONE_AT_A_TIME = threading.Lock()  # the networks use every core: two runs side by side only slow each other down
@@ -20,10 +21,11 @@ class Job:
     """`work(progress)` in a thread; whoever draws the page asks it how far it is.
 
     state: "waiting" for another job, "running", "done", "stopped" or "failed". result: what `work` returned. error: the
-    line of an InfNetError. bug: any other exception, for the page to raise.
+    line of an InfNetError. bug: any other exception, for the page to raise. token: tells it from every other job.
     """
 
     def __init__(self, work: Callable[[Progress], Any]) -> None:
+        self.token = new_token()
         self.state = "waiting"
         self.done, self.total = 0, 0
         self.result: Any = None

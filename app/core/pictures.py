@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 import infnet
 from app.core import units
+from app.core.reading import PLANES
 from infnet import overlay
-from infnet.geometry.box import resize
+from infnet.geometry.box import resize, resize_nearest
+from infnet.geometry.grid import Grid
 from infnet.measure.statistics import Statistics
 from infnet.overlay import LUNG_WINDOW
 from infnet.study import CLASS_NAMES, CONSOLIDATION, GGO, LUNG_NAMES
 
 WINDOWS = {"Lung": LUNG_WINDOW, "Wide": (-1000.0, 1000.0), "Mediastinum": (-160.0, 240.0)}  # HU shown black, white
-PLANES = ("Axial", "Coronal", "Sagittal")
 STAGE = 320  # pixels of the longer side of a stage's picture
 CODES = [", ".join(n for n in (CLASS_NAMES.get(c, ""), LUNG_NAMES.get(s, "")) if n) for s in range(3) for c in range(3)]
 
@@ -67,35 +68,56 @@ def count(study: infnet.Study, plane: str) -> int:
 
 
 def slice_picture(
-    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation | None = None, alt: str = "",
+    study: infnet.Study,
+    index: int,
+    look: Look,
+    result: infnet.Segmentation | None = None,
+    alt: str = "",
     plane: str = "Axial",
-) -> SlicePicture:  # fmt: skip
+) -> SlicePicture:
     """Slice `index` of a plane as `look` says."""
-    shown = overlay.plane(study, result if look.marks else None, _axis(plane), index, window=look.window,
-                          opacity=look.opacity, outline=look.outline, lungs=look.lungs,
-                          classes=look.classes)  # fmt: skip
-    return _made(study, plane, index, shown, result, alt)
+    shown = overlay.plane(
+        study,
+        result if look.marks else None,
+        axis(plane),
+        index,
+        window=look.window,
+        opacity=look.opacity,
+        outline=look.outline,
+        lungs=look.lungs,
+        classes=look.classes,
+    )
+    return _picture(study, plane, index, shown, result, alt)
 
 
 def heat_picture(
-    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation, probability: NDArray[np.float32],
-    alt: str, plane: str = "Axial",
-) -> SlicePicture:  # fmt: skip
+    study: infnet.Study,
+    index: int,
+    look: Look,
+    result: infnet.Segmentation,
+    probability: NDArray[np.float32],
+    alt: str,
+    plane: str = "Axial",
+) -> SlicePicture:
     """A slice with a probability map (row, column) of that slice over it."""
-    grey = overlay.plane(study, None, _axis(plane), index, window=look.window)[:, :, 0]
+    grey = overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
     shown = overlay.heat(grey, resize(probability, grey.shape), opacity=look.opacity + 0.25)
-    return _made(study, plane, index, shown, result, alt)
+    return _picture(study, plane, index, shown, result, alt)
 
 
 def marks_picture(
-    study: infnet.Study, index: int, look: Look, result: infnet.Segmentation, marks: NDArray[np.uint8], alt: str,
+    study: infnet.Study,
+    index: int,
+    look: Look,
+    result: infnet.Segmentation,
+    marks: NDArray[np.uint8],
+    alt: str,
     plane: str = "Axial",
-) -> SlicePicture:  # fmt: skip
+) -> SlicePicture:
     """A slice with the marks (a volume) of `infnet.check.difference` in their colours."""
-    grey = overlay.plane(study, None, _axis(plane), index, window=look.window)[:, :, 0]
-    cut = Image.fromarray(np.ascontiguousarray(overlay.cut(study, marks, _axis(plane), index)))
-    fitted = np.asarray(cut.resize((grey.shape[1], grey.shape[0]), Image.Resampling.NEAREST))
-    return _made(study, plane, index, overlay.difference(grey, fitted), result, alt)
+    grey = overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
+    fitted = resize_nearest(overlay.cut(study, marks, axis(plane), index), grey.shape)
+    return _picture(study, plane, index, overlay.difference(grey, fitted), result, alt)
 
 
 def stage_picture(study: infnet.Study, index: int, probability: NDArray[np.float32], alt: str) -> SlicePicture:
@@ -107,28 +129,35 @@ def stage_picture(study: infnet.Study, index: int, probability: NDArray[np.float
     return SlicePicture(png_bytes(image), image.size, nothing.astype(np.int16), nothing, CODES, "", alt)
 
 
-def _axis(plane: str) -> overlay.Axis:
-    return plane.lower()  # type: ignore[return-value]
+def axis(plane: str) -> overlay.Axis:
+    """What `infnet.overlay` calls a plane."""
+    return cast(overlay.Axis, plane.lower())
 
 
-def _made(
+def _picture(
     study: infnet.Study, plane: str, index: int, shown: NDArray[np.uint8], result: infnet.Segmentation | None, alt: str
 ) -> SlicePicture:
     """A drawn slice with what its pixels hold."""
-    def taken(volume: NDArray[Any]) -> NDArray[Any]:
-        return overlay.cut(study, volume, _axis(plane), index)
 
-    pixels = taken(study.pixels)
-    codes = np.zeros(pixels.shape, np.uint8) if result is None else taken(result.lungs) * 3 + taken(result.labels)
-    kind = np.iinfo(np.int16 if study.is_hu else np.uint16)
-    values = np.clip(np.rint(pixels.astype(np.float32)), kind.min, kind.max).astype(kind.dtype)
+    def cut(volume: NDArray[Any]) -> NDArray[Any]:
+        return overlay.cut(study, volume, axis(plane), index)
+
+    pixels = cut(study.pixels)
+    codes = np.zeros(pixels.shape, np.uint8) if result is None else cut(result.lungs) * 3 + cut(result.labels)
+    limits = np.iinfo(np.int16 if study.is_hu else np.uint16)
+    values = np.clip(np.rint(pixels.astype(np.float32)), limits.min, limits.max).astype(limits.dtype)
     image = Image.fromarray(shown)
     if not study.is_picture:
-        _sides(image, plane)
+        _name_sides(image, plane)
     return SlicePicture(
-        png_bytes(image), image.size, np.ascontiguousarray(values), np.ascontiguousarray(codes, np.uint8), CODES,
-        "HU" if study.is_hu else "grey", alt,
-    )  # fmt: skip
+        png_bytes(image),
+        image.size,
+        np.ascontiguousarray(values),
+        np.ascontiguousarray(codes, np.uint8),
+        CODES,
+        "HU" if study.is_hu else "grey",
+        alt,
+    )
 
 
 def alternative(position: str, look: Look, statistics: Statistics, row: int | None) -> str:
@@ -141,7 +170,12 @@ def alternative(position: str, look: Look, statistics: Statistics, row: int | No
     return f"{position}, with overlay: " + ", ".join(f"{CLASS_NAMES[c]} {units.area(load)}" for c, load in loads)
 
 
-def _sides(image: Image.Image, plane: str) -> None:
+def table_row(study: infnet.Study, index: int, plane: str = "Axial") -> int | None:
+    """The row of the table, a slice of the source, that a slice on screen is; None where it cuts across them."""
+    return Grid.of(study).source_slice(index) if plane == "Axial" else None
+
+
+def _name_sides(image: Image.Image, plane: str) -> None:
     """Write at the edges which side is which: right and left, or front (A) and back (P)."""
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(max(image.height / 24, 10))
@@ -153,6 +187,6 @@ def _sides(image: Image.Image, plane: str) -> None:
 
 def png_bytes(image: Image.Image) -> bytes:
     """PNG, quick to make."""
-    held = io.BytesIO()
-    image.save(held, "PNG", compress_level=1)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -48,9 +48,9 @@ def escaped(text: str) -> str:
 def facts(study: infnet.Study) -> str:
     """Size, spacing and kind of pixels, in one line."""
     slices, rows, columns = study.pixels.shape
-    said = [f"{slices} slice{'s' * (slices > 1)}", f"{rows} x {columns} pixels"]
+    words = [f"{slices} slice{'s' * (slices > 1)}", f"{rows} x {columns} pixels"]
     if study.affine is not None:
         apart, down, across = study.spacing
-        said.append(f"{down:.2f} x {across:.2f} mm" + (f", {apart:.2f} mm apart" if slices > 1 else ""))
-    said.append("HU" if study.is_hu else "grey values")
-    return " · ".join(said)
+        words.append(f"{down:.2f} x {across:.2f} mm" + (f", {apart:.2f} mm apart" if slices > 1 else ""))
+    words.append("HU" if study.is_hu else "grey values")
+    return " · ".join(words)

@@ -1,1 +1,1 @@
-"""The pages, one file each, and what they arrange widgets with."""
+"""The pages, one file each; what several of them share is in `parts`."""

@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 import streamlit as st
 
 import infnet
-from app.core import state, units
-from app.views import panels
+from app.core import runs, session, units
+from app.views.parts import panels
 from infnet import weights
 from infnet.export.methods import CITATION, methods
 
@@ -21,6 +21,7 @@ LICENCE = (
 
 
 def page() -> None:
+    """Draw the page."""
     st.subheader("Research use only", anchor=False)
     st.write(
         "infnet marks COVID-19 infection in chest CT, for research and teaching. It is **not** a medical device, no "
@@ -37,13 +38,13 @@ def page() -> None:
         st.subheader("Licence", anchor=False)
         st.write(LICENCE)
         st.subheader("Versions", anchor=False)
-        found = {"infnet": infnet.__version__, "Python": platform.python_version(), **_versions()}
-        panels.table({"Package": list(found), "Version": list(found.values())}, "Versions of the packages")
+        versions = {"infnet": infnet.__version__, "Python": platform.python_version(), **_versions()}
+        panels.table({"Package": list(versions), "Version": list(versions.values())}, "Versions of the packages")
 
 
 def _methods() -> None:
     st.subheader("Methods, to paste into a paper", anchor=False)
-    reading = state.reading(state.exam())
+    reading = runs.reading(session.exam())
     if reading is None:
         st.caption("Open a study: this paragraph then names its networks, weights and thresholds.")
         return
@@ -55,7 +56,7 @@ def _models() -> None:
     try:
         entries = weights.registry().values()
     except infnet.InfNetError as error:
-        st.error(units.escaped(str(error)), icon=":material/error:")
+        panels.error(str(error))
         return
     panels.table(
         {
@@ -74,10 +75,10 @@ def _models() -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions

@@ -6,11 +6,12 @@ import streamlit as st
 
 import infnet
 from app.components import widgets
-from app.core import pictures, state, units
-from app.core.case import Exam
+from app.core import pictures, session, units
+from app.core.case import Exam, Reference
 from app.core.pictures import Look
-from app.core.state import Reading
-from app.views import panels, viewer
+from app.core.reading import Reading
+from app.core.uploads import read_upload
+from app.views.parts import panels, slices
 from infnet.measure import check
 from infnet.overlay import DIFFERENCE_COLOURS
 
@@ -25,22 +26,24 @@ NOTE = (
 
 
 def page() -> None:
-    found = panels.read()
-    if found is None:
+    """Draw the page."""
+    opened = panels.read()
+    if opened is None:
         return
-    exam, reading = found
-    if exam.reference is None:
+    exam, reading = opened
+    reference = exam.reference
+    if reference is None:
         _ask(exam, reading)
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Agreement with the reference", anchor=False)
         st.button("Another reference", icon=":material/refresh:", on_click=_forget, args=(exam,))
     try:
-        _scores(exam, reading)
+        _scores(exam, reading, reference)
     except infnet.InfNetError as error:
-        st.error(units.escaped(str(error)), icon=":material/error:")
+        panels.error(str(error))
         return
-    _pictures(exam, reading)
+    _pictures(exam, reading, reference)
 
 
 def _ask(exam: Exam, reading: Reading) -> None:
@@ -49,21 +52,21 @@ def _ask(exam: Exam, reading: Reading) -> None:
         "Drop a mask that somebody drew on this study, as NIfTI or PNG: 0 and 1 (or 255) for infection, "
         "or 0, 1, 2 for background, ground glass and consolidation."
     )
-    files = st.file_uploader("Reference mask", accept_multiple_files=True,
-                             key=f"reference-{st.session_state.get('upload', 0)}")  # fmt: skip
+    key = f"reference-{session.uploader_round()}"
+    files = st.file_uploader("Reference mask", accept_multiple_files=True, key=key)
     if not files:
         if line := st.session_state.get("error"):
-            st.error(units.escaped(line), icon=":material/error:")
+            panels.error(line)
         return
     st.session_state.pop("error", None)
     try:
         with st.spinner("Reading the mask ..."):
-            mask = check.placed(reading.study, state.read_upload(files))
+            mask = check.placed(reading.study, read_upload(files))
             check.difference(reading.result, mask)  # refuses what is no mask
-        exam.reference = mask
+        exam.reference = Reference(mask)
     except infnet.InfNetError as error:
         st.session_state.error = str(error)
-    state.fresh_uploaders()
+    session.fresh_uploaders()
     st.rerun()
 
 
@@ -71,33 +74,30 @@ def _forget(exam: Exam) -> None:
     exam.reference = None
 
 
-def _scores(exam: Exam, reading: Reading) -> None:
-    reference = exam.reference
-    assert reference is not None
-    key = (id(exam.job), *reading.key, id(reference))
-    found = exam.once("check", key, lambda: check.check(reading.result, reference))
-    shown = {"": [f"**{NAMES[name]}**" for name in found]}
-    for place, name in enumerate(SCORES):
-        shown[name] = [units.NONE if each.scores is None else f"{each.scores[place]:.3f}" for each in found.values()]
-    shown["Dice of the masks"] = [f"{each.plain_dice:.3f}" for each in found.values()]
-    shown["Slices"] = [str(each.slices) for each in found.values()]
-    panels.table(shown, "Agreement with the reference by class")
+def _scores(exam: Exam, reading: Reading, reference: Reference) -> None:
+    key = (reading.key, reference.token)
+    by_class = exam.once("check", key, lambda: check.check(reading.result, reference.mask))
+    agreements = by_class.values()
+    columns = {"": [f"**{NAMES[name]}**" for name in by_class]}
+    for index, name in enumerate(SCORES):
+        columns[name] = [units.NONE if each.scores is None else f"{each.scores[index]:.3f}" for each in agreements]
+    columns["Dice of the masks"] = [f"{each.plain_dice:.3f}" for each in agreements]
+    columns["Slices"] = [str(each.slices) for each in agreements]
+    panels.table(columns, "Agreement with the reference by class")
     st.caption(NOTE)
 
 
 @st.fragment
-def _pictures(exam: Exam, reading: Reading) -> None:
-    reference = exam.reference
-    assert reference is not None
-    key = (id(exam.job), *reading.key, id(reference))
-    marks = exam.once("difference", key, lambda: check.difference(reading.result, reference))
+def _pictures(exam: Exam, reading: Reading, reference: Reference) -> None:
+    key = (reading.key, reference.token)
+    marks = exam.once("difference", key, lambda: check.difference(reading.result, reference.mask))
     count = pictures.count(reading.study, "Axial")
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with left:
-        number = viewer.slider(reading.study, count, viewer.loads_of(exam, reading, "Axial"))
+        number = slices.slider(reading.study, count, slices.loads(exam, reading))
         alt = f"Slice {number} of {count}: network and reference, where they agree and where they differ"
         picture = pictures.marks_picture(reading.study, number - 1, Look(), reading.result, marks, alt)
-        widgets.show_slice(picture, number, count, "picture", viewer.go)
+        widgets.show_slice(picture, number, count, "picture", slices.go)
         panels.legend([(MEANING[code], colour) for code, colour in DIFFERENCE_COLOURS.items()])
     with right:
         st.markdown("**Voxels**")

@@ -5,25 +5,27 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components import widgets
-from app.core import figures, pictures, state, units
-from app.core.case import Exam
+from app.core import examples, figures, pictures, runs, session, units
+from app.core.case import Case, Exam
 from app.core.pictures import Look
-from app.core.state import Reading
-from app.views import numbers, panels, study, viewer
-from infnet.measure import change as compare
+from app.core.reading import Reading
+from app.views.parts import panels, slices
+from app.views.parts.uploader import uploader
+from infnet.measure.change import align, change, trend
 
 ALIGNED = (
-    "Slices are matched by the boxes of the lungs: a shift and a scale along the body. That takes up a deeper breath; "
-    "it does not follow the lungs' inner parts."
+    "Slices are matched by the extent of the lungs: moved and scaled along the body. That allows for a deeper breath; "
+    "it does not follow structures inside the lungs."
 )
 
 
 def page() -> None:
-    found = panels.read()
-    if found is None:
+    """Draw the page."""
+    opened = panels.read()
+    if opened is None:
         return
-    exam, reading = found
-    case = state.case()
+    exam, reading = opened
+    case = session.case()
     assert case is not None
     others = case.exams[1:]
     for other in others:
@@ -31,67 +33,76 @@ def page() -> None:
             st.markdown(f"**{units.escaped(other.date)}**")
             panels.progress(other.job, len(other.study.pixels))
         panels.trouble(other.job)
-    done = [(other, read) for other in others if (read := state.reading(other)) is not None]
+    done = [(other, second) for other in others if (second := runs.reading(other)) is not None]
     if done:
         _dates(case.exams)
-        chosen = _which([other for other, _ in done])
-        second = dict(done)[chosen]
+        chosen, second = _choose(done)
         _together(exam, reading, chosen, second)
         _change(exam, reading, chosen, second)
         if len(done) > 1:
             dates = [(each.date, read.statistics) for each, read in [(exam, reading), *done]]
             st.subheader("Over time", anchor=False)
-            plot = figures.trend(compare.trend(dates))
-            numbers.plot(plot, "plot-trend", f"Lesion of both lungs over {len(dates)} dates")
-    _add(exam)
+            panels.plot(figures.trend(trend(dates)), "plot-trend", f"Lesion of both lungs over {len(dates)} dates")
+    _add(case)
 
 
 def _dates(exams: list[Exam]) -> None:
     """What the dates are called; nothing is taken from the files."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for place, exam in enumerate(exams):
-            exam.date = st.text_input(f"Name of date {place + 1}", exam.date, key=f"date-{place}", max_chars=30,
-                                      width=200) or exam.date  # fmt: skip
-            if place:
-                st.button("Remove", key=f"remove-{place}", icon=":material/close:", on_click=state.remove_study,
-                          args=(exam,), help=f"Forgets {exam.date}.")  # fmt: skip
+        for index, exam in enumerate(exams):
+            name = st.text_input(f"Name of date {index + 1}", exam.date, key=f"date-{index}", max_chars=30, width=200)
+            exam.date = name or exam.date
+            if index:
+                st.button(
+                    "Remove",
+                    key=f"remove-{index}",
+                    icon=":material/close:",
+                    on_click=session.remove_study,
+                    args=(exam,),
+                    help=f"Forgets {exam.date}.",
+                )
 
 
-def _which(others: list[Exam]) -> Exam:
+def _choose(done: list[tuple[Exam, Reading]]) -> tuple[Exam, Reading]:
     """The date that is compared with the first one."""
-    if len(others) == 1:
-        return others[0]
-    place = st.segmented_control("Compare with", range(len(others)), default=len(others) - 1, required=True,
-                                 format_func=lambda place: others[place].date)  # fmt: skip
-    return others[min(int(place), len(others) - 1)]
+    if len(done) == 1:
+        return done[0]
+    index = st.segmented_control(
+        "Compare with",
+        range(len(done)),
+        default=len(done) - 1,
+        required=True,
+        format_func=lambda index: done[index][0].date,
+    )
+    return done[min(int(index), len(done) - 1)]
 
 
 @st.fragment
 def _together(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
     """Both dates at the same height of the lungs: one slider moves both."""
     alignment = exam.once(
-        f"align {id(other)}", (first.key, second.key),
-        lambda: compare.align((first.study, first.result), (second.study, second.result)),
-    )  # fmt: skip
-    count = len(first.study.orientation.apply(first.result.labels))
-    loads = viewer.loads_of(exam, first, "Axial")
-    number = viewer.slider(first.study, count, loads)
+        f"align {other.token}",
+        (first.key, second.key),
+        lambda: align((first.study, first.result), (second.study, second.result)),
+    )
+    count = first.slices
+    number = slices.slider(first.study, count, slices.loads(exam, first))
     matched = alignment.slice_at(number - 1) + 1
     columns = st.columns(2)
-    for column, each, read, at in ((columns[0], exam, first, number), (columns[1], other, second, matched)):
-        position = f"{each.date}: slice {at} of {len(read.study.orientation.apply(read.result.labels))}"
-        alt = pictures.alternative(position, Look(), read.statistics, viewer.table_row(read.study, at - 1))
+    for column, date, read, shown in ((columns[0], exam, first, number), (columns[1], other, second, matched)):
+        position = f"{date.date}: slice {shown} of {read.slices}"
+        alt = pictures.alternative(position, Look(), read.statistics, pictures.table_row(read.study, shown - 1))
         with column:
             st.markdown(f"**{units.escaped(position)}**")
-            picture = pictures.slice_picture(read.study, at - 1, Look(), read.result, alt)
-            widgets.show_slice(picture, number, count, f"date-{each is exam}", viewer.go, tall="48vh")
+            picture = pictures.slice_picture(read.study, shown - 1, Look(), read.result, alt)
+            widgets.show_slice(picture, number, count, f"date-{date is exam}", slices.go, tall="48vh")
     panels.lesion_legend()
     st.caption(ALIGNED)
 
 
 def _change(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
     st.subheader(f"Change from {units.escaped(exam.date)} to {units.escaped(other.date)}", anchor=False)
-    rows = compare.change(first.statistics, second.statistics)
+    rows = change(first.statistics, second.statistics)
     panels.table(
         {
             "": [f"**{row.region.capitalize()}**, {row.kind}" for row in rows],
@@ -105,17 +116,17 @@ def _change(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
 
 
 def _amount(ml: float | None, percent: float | None, sign: str = "") -> str:
-    first = units.NONE if ml is None else f"{ml:{sign},.1f} ml"
+    volume = units.NONE if ml is None else f"{ml:{sign},.1f} ml"
     unit = "points" if sign else "%"
-    return first if percent is None else f"{first} ({percent:{sign}.1f} {unit})"
+    return volume if percent is None else f"{volume} ({percent:{sign}.1f} {unit})"
 
 
-def _add(exam: Exam) -> None:
+def _add(case: Case) -> None:
     """Take in another date of the same patient."""
-    with st.expander("Add another date of this patient", icon=":material/add:", expanded=len(state.case().exams) == 1):
-        added = study.uploader("Drop or choose the other study: a DICOM series, NIfTI, or a zip of one.")
-        if exam.label.startswith("phantom") and st.button("Add the example's follow-up"):
-            added = state.follow_up()
+    with st.expander("Add another date of this patient", icon=":material/add:", expanded=len(case.exams) == 1):
+        added = uploader("Drop or choose the other study: a DICOM series, NIfTI, or a zip of one.")
+        if case.exams[0].label.startswith("phantom") and st.button("Add the example's follow-up"):
+            added = examples.follow_up()
         if added is not None:
-            state.add_study(added)
+            session.add_study(added)
             st.rerun()

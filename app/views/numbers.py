@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import streamlit as st
-from plotly.graph_objects import Figure
 
-from app.core import figures, state, units
+from app.core import figures, models, runs, session, units
 from app.core.case import Exam
-from app.core.jobs import Job
-from app.core.state import Reading
-from app.views import panels
+from app.core.reading import Reading
+from app.views.parts import panels
 from infnet.measure import densities, lesions, regions, severity, thresholds
 from infnet.study import LUNG_NAMES
 
 
 def page() -> None:
-    found = panels.read()
-    if found is None:
+    """Draw the page."""
+    opened = panels.read()
+    if opened is None:
         return
-    exam, reading = found
-    panels.warnings(reading, state.findings(exam, "warn"))
+    exam, reading = opened
+    panels.reader_notices(reading, runs.notices(exam, "warn"))
     panels.headline(reading.study, reading.statistics, across=4)
     left, right = st.container(key="wide").columns(2, gap="large")
     with left:
@@ -30,11 +29,6 @@ def page() -> None:
         _shares(exam, reading)
         _densities(exam, reading)
     _lesions(exam, reading)
-
-
-def plot(figure: Figure, key: str, alt: str) -> None:
-    """A figure without a tool bar; `alt` says in words what it shows."""
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, width="stretch", alt=alt)
 
 
 def _table(reading: Reading) -> None:
@@ -52,8 +46,8 @@ def _table(reading: Reading) -> None:
 
 def _severity(reading: Reading) -> None:
     st.subheader("Severity, an estimate", anchor=False)
-    found = severity.study_severity(reading.statistics)
-    sides = {LUNG_NAMES[side].capitalize(): each for side, each in found.by_lung.items()}
+    estimate = severity.study_severity(reading.statistics)
+    sides = {LUNG_NAMES[side].capitalize(): each for side, each in estimate.by_lung.items()}
     panels.table(
         {
             "": [f"**{name}**" for name in sides],
@@ -63,47 +57,52 @@ def _severity(reading: Reading) -> None:
         },
         "Severity of each lung",
     )
-    total = units.NONE if found.total is None else f"{found.total} of {found.highest}"
-    st.caption(f"Sum of both lungs: {total}. Read off the masks, for whole lungs and not for lobes: an estimate, and "
-               "not comparable with published 25-point scores.")  # fmt: skip
+    total = units.NONE if estimate.total is None else f"{estimate.total} of {estimate.highest}"
+    st.caption(
+        f"Sum of both lungs: {total}. Read off the masks, for whole lungs and not for lobes: an estimate, and "
+        "not comparable with published 25-point scores."
+    )
 
 
 def _range(exam: Exam, reading: Reading) -> None:
     st.subheader("Involvement as a range", anchor=False)
-    flips, result = exam.flips, reading.result
-    mirrored = flips.result if flips is not None and flips.state == "done" else None
-    found = exam.once(
-        "range", (id(exam.job), mirrored is None),
-        lambda: thresholds.involvement_range(reading.study, result, flipped=mirrored),
-    )  # fmt: skip
-    if found.low is None:
+    job = exam.mirrored
+    mirrored = job.result if job is not None and job.state == "done" else None
+    by_threshold = exam.once(
+        "range",
+        (reading.token, None if job is None or mirrored is None else job.token),
+        lambda: thresholds.involvement_range(reading.study, reading.result, flipped=mirrored),
+    )
+    if by_threshold.low is None:
         st.caption("No lung was found.")
         return
-    low, high = min(found.thresholds), max(found.thresholds)
+    low, high = min(by_threshold.thresholds), max(by_threshold.thresholds)
     also = ", as it is and mirrored" if mirrored is not None else ""
-    said = f"{found.low:.1f} to {found.high:.1f} %"
-    st.markdown(f"**{said}** of the lungs, over thresholds from {low:.1f} to {high:.1f}{also}.")
-    plot(figures.involvement(found), "plot-range", f"Involvement by threshold: {said}")
-    panels.trouble(flips)
-    if flips is not None and flips.alive:
-        panels.progress(flips, len(exam.study.pixels))
+    percents = f"{by_threshold.low:.1f} to {by_threshold.high:.1f} %"
+    st.markdown(f"**{percents}** of the lungs, over thresholds from {low:.1f} to {high:.1f}{also}.")
+    panels.plot(figures.involvement(by_threshold), "plot-range", f"Involvement by threshold: {percents}")
+    panels.trouble(job)
+    if job is not None and job.alive:
+        panels.progress(job, len(exam.study.pixels))
     elif mirrored is None:
-        wait = units.duration(state.estimate(exam.study))
-        st.button("Mirrored as well", icon=":material/flip:", on_click=_mirror, args=(exam,),
-                  help=f"Runs the networks on the mirrored study: about {wait}.")  # fmt: skip
-
-
-def _mirror(exam: Exam) -> None:
-    study = exam.study
-    exam.flips = Job(lambda progress: thresholds.mirrored(study, state.engines(), progress))
+        wait = units.duration(models.estimate(exam.study))
+        st.button(
+            "Mirrored as well",
+            icon=":material/flip:",
+            on_click=runs.start_mirrored,
+            args=(exam,),
+            help=f"Runs the networks on the mirrored study: about {wait}.",
+        )
 
 
 def _shares(exam: Exam, reading: Reading) -> None:
     st.subheader("Where in the lungs", anchor=False)
-    found = state.once(exam, "regions", reading, lambda: regions.regional(reading.study, reading.result))
-    said = ", ".join(f"{name} {units.percent(region.lesion)}" for name, region in found.items())
-    plot(figures.shares(found), "plot-shares", f"Involvement by region: {said}")
-    st.caption("Thirds of the lungs' height; outer third and the rest; before and behind the middle of each lung.")
+    by_region = runs.once(exam, "regions", reading, lambda: regions.regional(reading.study, reading.result))
+    percents = ", ".join(f"{name} {units.percent(region.lesion)}" for name, region in by_region.items())
+    panels.plot(figures.shares(by_region), "plot-shares", f"Involvement by region: {percents}")
+    st.caption(
+        "Thirds of the lungs by height; the outer third and the rest; in front of and behind the middle of each lung."
+    )
 
 
 def _densities(exam: Exam, reading: Reading) -> None:
@@ -112,23 +111,29 @@ def _densities(exam: Exam, reading: Reading) -> None:
         st.caption("These pixels are not HU: there is no histogram and there are no HU bands.")
         return
     st.subheader("HU of lung and lesion", anchor=False)
-    histogram = state.once(exam, "histogram", reading, lambda: densities.hu_histogram(study, result))
-    plot(figures.hu_histogram(histogram), "plot-hu", "Histogram of HU in lung, ground glass and consolidation")
-    found = state.once(exam, "bands", reading, lambda: densities.bands(study, result))
-    panels.table(
-        {
-            "HU band": [f"**{band.name}**" for band in found],
-            "HU": [_limits(band) for band in found],
-            "Volume": [units.NONE if band.ml is None else f"{band.ml:,.0f} ml" for band in found],
-            "Of the lungs": [units.share(band.percent) for band in found],
-        },
-        "The lungs by HU band",
-    )
-    odds = state.disagreement(exam, reading)
-    st.caption(f"Network and HU disagree: infection in HU of normal lung "
-               f"{_voxels(odds.network_only, odds.network_only_ml)}; denser lung that the network left out "
-               f"{_voxels(odds.dense_only, odds.dense_only_ml)}. Vessels and rims thinner than 5 mm are not counted; "
-               "the Viewer shows where.")  # fmt: skip
+    histogram = runs.once(exam, "histogram", reading, lambda: densities.hu_histogram(study, result))
+    if histogram is not None:
+        alt = "Histogram of HU in lung, ground glass and consolidation"
+        panels.plot(figures.hu_histogram(histogram), "plot-hu", alt)
+    bands = runs.once(exam, "bands", reading, lambda: densities.bands(study, result))
+    if bands is not None:
+        panels.table(
+            {
+                "HU band": [f"**{band.name}**" for band in bands],
+                "HU": [_limits(band) for band in bands],
+                "Volume": [units.NONE if band.ml is None else f"{band.ml:,.0f} ml" for band in bands],
+                "Of the lungs": [units.share(band.percent) for band in bands],
+            },
+            "The lungs by HU band",
+        )
+    disagreement = runs.disagreement(exam, reading)
+    if disagreement is not None:
+        normal = _voxels(disagreement.network_only, disagreement.network_only_ml)
+        dense = _voxels(disagreement.dense_only, disagreement.dense_only_ml)
+        st.caption(
+            f"Network and HU disagree: infection in HU of normal lung {normal}; denser lung that the network left out "
+            f"{dense}. Vessels and rims thinner than 5 mm are not counted; the Viewer shows where."
+        )
 
 
 def _limits(band: densities.Band) -> str:
@@ -142,28 +147,34 @@ def _voxels(count: int, ml: float | None) -> str:
 
 
 def _lesions(exam: Exam, reading: Reading) -> None:
-    found = state.once(exam, "lesions", reading, lambda: lesions.lesions(reading.study, reading.result))
-    st.subheader(f"Lesions: {len(found)}", anchor=False)
-    if not found:
+    listed = runs.once(exam, "lesions", reading, lambda: lesions.lesions(reading.study, reading.result))
+    st.subheader(f"Lesions: {len(listed)}", anchor=False)
+    if not listed:
         return
-    size = "ml" if found[0].ml is not None else "pixels"
+    size = "ml" if listed[0].ml is not None else "pixels"
     rows = {
-        "No.": [each.number for each in found],
-        size: [each.voxels if each.ml is None else round(each.ml, 2) for each in found],
-        "Mean HU": [None if each.mean_hu is None else round(each.mean_hu) for each in found],
-        "Consolidation, %": [round(each.consolidation_percent) for each in found],
-        "Lung": [each.lung for each in found],
-        "Slice": [each.display_slice + 1 for each in found],
+        "No.": [each.number for each in listed],
+        size: [each.voxels if each.ml is None else round(each.ml, 2) for each in listed],
+        "Mean HU": [None if each.mean_hu is None else round(each.mean_hu) for each in listed],
+        "Consolidation, %": [round(each.consolidation_percent) for each in listed],
+        "Lung": [each.lung for each in listed],
+        "Slice": [each.display_slice + 1 for each in listed],
         "Position, mm (left, back, head)": [
             units.NONE if each.position_mm is None else ", ".join(f"{mm:.0f}" for mm in each.position_mm)
-            for each in found
+            for each in listed
         ],
     }
     st.caption("Choose a row to see its largest cross-section in the Viewer.")
-    chosen = st.dataframe(rows, hide_index=True, on_select="rerun", selection_mode="single-row", key="lesions",
-                          height=min(38 + 35 * len(found), 400))  # fmt: skip
+    chosen = st.dataframe(
+        rows,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="lesions",
+        height=min(38 + 35 * len(listed), 400),
+    )
     if chosen.selection.rows:
-        st.session_state.slice = found[chosen.selection.rows[0]].display_slice + 1
+        st.session_state.slice = listed[chosen.selection.rows[0]].display_slice + 1
         st.session_state.plane = "Axial"
-        st.session_state.go_to = "viewer"
+        session.go_to("viewer")
         st.rerun()

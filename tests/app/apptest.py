@@ -73,13 +73,13 @@ def metrics(app: AppTest) -> dict[str, str]:
 
 def slices(app: AppTest) -> list[tuple[dict[str, Any], bytes]]:
     """Head and message of every slice on screen."""
-    found = []
+    messages = []
     for widget in app.get("bidi_component"):
         if widget.proto.component_name == "infnet_slice":
             data = widget.proto.bytes
             size = int.from_bytes(data[:4], "little")
-            found.append((json.loads(data[4 : 4 + size]), data))
-    return found
+            messages.append((json.loads(data[4 : 4 + size]), data))
+    return messages
 
 
 def unpacked(message: tuple[dict[str, Any], bytes]) -> tuple[Image.Image, NDArray[np.int16], NDArray[np.uint8]]:
@@ -108,9 +108,9 @@ def choose(app: AppTest, label: str, option: str) -> AppTest:
 
 
 def png(study: infnet.Study, index: int = 3) -> bytes:
-    held = io.BytesIO()
-    Image.fromarray(display(study, index)).save(held, "PNG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(display(study, index)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def dicom(study: infnet.Study, folder: Path) -> list[tuple[str, bytes]]:

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state
+from app.core import examples
 from tests.app.apptest import new_session
 from tests.app.examples import small
 from tests.fakes import fake_engines
@@ -31,7 +31,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     """A fresh session of the app."""
     st.cache_resource.clear()
     monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: fake_engines())
-    monkeypatch.setattr(state, "example", small)
-    monkeypatch.setattr(state, "follow_up", lambda: small(seed=1))
+    monkeypatch.setattr(examples, "example", small)
+    monkeypatch.setattr(examples, "follow_up", lambda: small(seed=1))
     yield new_session()
     st.cache_resource.clear()

@@ -14,13 +14,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-
 import infnet
-from app.core import state
-from tests.app import examples
+from app.core import examples
+from tests.app import examples as small_examples
 from tests.fakes import FakeEngine, fake_engines
 
+ROOT = Path(__file__).parents[2]
 HOLD = Path(os.environ.get("INFNET_TEST_HOLD", "/nonexistent"))
 
 
@@ -40,10 +39,10 @@ class Watched(FakeEngine):
 
 @cache
 def engines(infection: str | None = None):
-    made = fake_engines()
-    return replace(made, infection=replace(made.infection, engine=Watched(made.infection.engine.function)))
+    fakes = fake_engines()
+    return replace(fakes, infection=replace(fakes.infection, engine=Watched(fakes.infection.engine.function)))
 
 
-state.example, state.follow_up = examples.example, examples.follow_up
+examples.example, examples.follow_up = small_examples.example, small_examples.follow_up
 infnet.load_engines = engines
 runpy.run_path(str(ROOT / "app" / "main.py"), run_name="__main__")

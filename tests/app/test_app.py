@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state, units
+from app.core import runs, session, units
 from infnet import phantom
 from infnet.study import NO_GEOMETRY
 from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload
@@ -104,7 +104,7 @@ def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTe
 
 
 def test_long_study_waits_for_a_click_and_says_how_long(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "AUTO_RUN_SECONDS", 0)
+    monkeypatch.setattr(runs, "AUTO_RUN_SECONDS", 0)
     press(app, "Open the example study")
     assert app.session_state["case"].exams[0].job is None
     assert any("6 slices: about" in m.value for m in app.markdown)
@@ -164,10 +164,10 @@ def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(ap
     assert not reloaded.exception
     assert any("slices" in m.value for m in reloaded.markdown)
     gate.opened.set()
-    for session in (app, reloaded):
-        finish(session)
-        go(session, "Viewer")
-        assert metrics(session)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+    for tab in (app, reloaded):
+        finish(tab)
+        go(tab, "Viewer")
+        assert metrics(tab)["Lesion volume"] == units.amount(expected(small()).total.lesion)
     assert gate.runs == 1
 
 
@@ -224,9 +224,9 @@ def test_no_name_is_shown_written_or_left_behind(app: AppTest, tmp_path: Path, t
     for name, content in dicom(small(), tmp_path / "dicom"):
         header = pydicom.dcmread(io.BytesIO(content))
         header.PatientName, header.PatientID = f"{CANARY}^Eva", CANARY
-        held = io.BytesIO()
-        header.save_as(held)
-        files.append((f"{CANARY}_{name}", held.getvalue()))
+        buffer = io.BytesIO()
+        header.save_as(buffer)
+        files.append((f"{CANARY}_{name}", buffer.getvalue()))
     finish(upload(app, *files))
     for title in PAGES:
         go(app, title)
@@ -235,7 +235,7 @@ def test_no_name_is_shown_written_or_left_behind(app: AppTest, tmp_path: Path, t
     assert not list(temporary.rglob("*"))
     press(go(app, "Study"), "Close study")
     assert "case" not in app.session_state
-    assert len(state.registry()) == 0
+    assert len(session.registry()) == 0
 
 
 def test_name_of_a_picture_is_shown_only_when_asked_for(app: AppTest) -> None:

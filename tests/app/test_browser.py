@@ -60,10 +60,10 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("server"))
-    own = {"TMPDIR": str(made.temporary), "HOME": str(made.home), "INFNET_TEST_HOLD": str(made.hold)}
-    with served(made.log, ROOT / "tests" / "app" / "fake_main.py", own) as made.url:
-        yield made
+    started = Server(tmp_path_factory.mktemp("server"))
+    own = {"TMPDIR": str(started.temporary), "HOME": str(started.home), "INFNET_TEST_HOLD": str(started.hold)}
+    with served(started.log, ROOT / "tests" / "app" / "fake_main.py", own) as started.url:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +116,10 @@ class Visitor:
 
     def picture(self, alt: str | re.Pattern[str]) -> Any:
         """The one slice of this text alternative, once it is on screen."""
-        found = self.page.get_by_role("img", name=alt)
-        self.expect(found).to_have_count(1)
-        self.expect(found).to_be_visible()
-        return found
+        image = self.page.get_by_role("img", name=alt)
+        self.expect(image).to_have_count(1)
+        self.expect(image).to_be_visible()
+        return image
 
     def metric(self, label: str) -> Any:
         return self.page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
@@ -164,23 +164,23 @@ def zipped(study: infnet.Study, folder: Path) -> bytes:
 
 
 def png(study: infnet.Study) -> bytes:
-    held = io.BytesIO()
-    Image.fromarray(display(study, 2)).save(held, "PNG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(display(study, 2)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_zip_overlay_slider_thresholds_and_downloads(visit: Any, server: Server, tmp_path: Path) -> None:
     study = examples.example()
     result = segment(study, fake_engines())
-    found = measure(study, result)
-    loads = [s.total.lesion.lesion_pixels for s in found.slices]
+    statistics = measure(study, result)
+    loads = [s.total.lesion.lesion_pixels for s in statistics.slices]
     worst = int(np.argmax(loads)) + 1
 
     me = visit()
     me.upload(named("study.zip", zipped(study, tmp_path / "dicom")))
     picture = me.picture(re.compile(f"^Slice {worst} of 6, with overlay: ground-glass opacity"))
-    me.expect(me.metric("Lesion volume")).to_have_text(units.amount(found.total.lesion))
-    me.expect(me.metric("Involvement")).to_have_text(units.percent(found.total.lesion))
+    me.expect(me.metric("Lesion volume")).to_have_text(units.amount(statistics.total.lesion))
+    me.expect(me.metric("Involvement")).to_have_text(units.percent(statistics.total.lesion))
     assert picture.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [256, 256]
     runs = server.runs()
 
@@ -191,8 +191,8 @@ def test_zip_overlay_slider_thresholds_and_downloads(visit: Any, server: Server,
     box = picture.bounding_box()
     row, column = 100, 60
     me.page.mouse.move(box["x"] + (column + 0.5) / 256 * box["width"], box["y"] + (row + 0.5) / 256 * box["height"])
-    told = me.page.locator(".infnet-slice output")
-    me.expect(told).to_contain_text(f"{int(study.pixels[worst, row, column])} HU")
+    readout = me.page.locator(".infnet-slice output")
+    me.expect(readout).to_contain_text(f"{int(study.pixels[worst, row, column])} HU")
     me.page.locator(".infnet-slice").press("ArrowLeft")
     me.picture(re.compile(f"^Slice {worst} of 6"))
 

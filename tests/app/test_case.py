@@ -6,9 +6,10 @@ import gc
 import threading
 import weakref
 
+import numpy as np
 import pytest
 
-from app.core.case import GRACE, Exam, Registry
+from app.core.case import GRACE, Exam, Reference, Registry
 from app.core.jobs import Job, Progress
 from tests.app.examples import small
 
@@ -89,13 +90,20 @@ def test_closing_stops_the_run_and_lets_go_of_everything(registry: Registry) -> 
     job.wait(10)
     assert (job.state, job.result) == ("stopped", None)
     assert not case.exams
-    assert not exam.kept
+    assert not exam.cache
     assert not exam.jobs
 
 
 def test_once_makes_again_only_for_another_key() -> None:
-    made: list[int] = []
+    keys: list[int] = []
     exam = Exam(small(), "scan")
     for key in (1, 1, 2, 2, 1):
-        assert exam.once("numbers", key, lambda key=key: made.append(key) or key) == key
-    assert made == [1, 2, 1]
+        assert exam.once("numbers", key, lambda key=key: keys.append(key) or key) == key
+    assert keys == [1, 2, 1]
+
+
+def test_no_token_is_given_out_twice() -> None:
+    """Addresses are: each of these objects is gone before the next one is made."""
+    mask = np.zeros((1, 1, 1), np.uint8)
+    tokens = [Reference(mask).token for _ in range(50)] + [Exam(small(), "scan").token for _ in range(2)]
+    assert len(set(tokens)) == len(tokens)

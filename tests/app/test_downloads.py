@@ -1,4 +1,4 @@
-"""The downloads hold what the package found, and leave nothing in the temporary folder."""
+"""The downloads hold what the networks marked, and leave nothing in the temporary folder."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ import streamlit as st
 from PIL import Image
 
 import infnet
-from app.core.state import Reading
-from app.views import downloads
+from app.core.reading import read
+from app.views.parts import downloads
 from infnet import phantom
-from infnet.measure.statistics import measure
 from tests.fakes import fake_engines
 
 
-def made(
+def downloaded(
     study: infnet.Study, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[infnet.Segmentation, dict[str, bytes]]:
     """A result, and what each button gives, by file name."""
@@ -38,14 +37,14 @@ def made(
     monkeypatch.setattr(st, "download_button", button)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     result = infnet.segment(study, fake_engines())
-    downloads.panel(Reading(study, result, measure(study, result), 0.5, ()))
+    downloads.panel(read(study, result))
     assert not list(folder.iterdir())
     return result, files
 
 
 def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = phantom.chest(slices=5, rows=96, columns=96, spacing=(40.0, 3.7, 3.7)).study
-    result, files = made(study, tmp_path, monkeypatch)
+    result, files = downloaded(study, tmp_path, monkeypatch)
     tables = {"statistics.csv", "statistics.xlsx", "summary.json"}
     assert set(files) == tables | {"mask.nii.gz", "overlays.zip", "infnet.zip"}
 
@@ -70,7 +69,7 @@ def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_loose_pictures(count: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = phantom.chest(slices=5, rows=96, columns=96, spacing=(40.0, 3.7, 3.7)).study.pixels[1 : 1 + count]
     grey = np.clip((pixels + 1150) / 1400 * 255, 0, 255).astype(np.uint8)
-    result, files = made(infnet.Study(grey, None, False, source={"format": "picture"}), tmp_path, monkeypatch)
+    result, files = downloaded(infnet.Study(grey, None, False, source={"format": "picture"}), tmp_path, monkeypatch)
     if count == 1:
         masks = [files[name]]
     else:

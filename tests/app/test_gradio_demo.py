@@ -24,7 +24,8 @@ from PIL import Image
 import infnet
 from app import gradio_demo
 from app.core import units
-from app.core.visit import Visit
+from app.demo import page as demo_page
+from app.demo.visit import Visit
 from infnet import phantom
 from infnet.export import write_png
 from infnet.measure.statistics import Statistics, measure
@@ -39,10 +40,9 @@ CANARY = "Canary^Jane"
 @contextmanager
 def served(folder: Path, engines: Any, **options: Any) -> Iterator[str]:
     """The demo on a free port, with its files in `folder`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+    with pytest.MonkeyPatch.context() as patch, gradio_demo.gradio_files_in(folder):
         patch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.25)  # a visitor's leaving is seen at a heartbeat
-        demo = gradio_demo.build(engines)
+        demo = gradio_demo.build(engines, folder)
         try:
             yield gradio_demo.launch(demo, free_port(), **options)
         finally:
@@ -59,13 +59,13 @@ def until(true: Callable[[], Any], seconds: float = 20) -> None:
 
 def files_in(folder: Path) -> list[Path]:
     """What the demo keeps, but for the empty files that Gradio makes for every upload it hands over."""
-    found = []
+    kept = []
     for inside, _, names in os.walk(folder):  # a folder that goes meanwhile is left out
         for name in names:
             with suppress(FileNotFoundError):  # just deleted
                 if Path(inside, name).stat().st_size:
-                    found.append(Path(inside, name))
-    return found
+                    kept.append(Path(inside, name))
+    return kept
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def upload(small: infnet.Study, tmp_path_factory: pytest.TempPathFactory) -> Pat
         for path in phantom.write_dicom(small, folder / "dicom"):
             dataset = pydicom.dcmread(path)
             dataset.PatientName = CANARY
-            held = io.BytesIO()
-            dataset.save_as(held)
-            archive.writestr(path.name, held.getvalue())
+            buffer = io.BytesIO()
+            dataset.save_as(buffer)
+            archive.writestr(path.name, buffer.getvalue())
     return folder / "canary.zip"
 
 
@@ -172,13 +172,13 @@ def test_slices_are_drawn_one_by_one(client, upload):
 
 def test_nothing_of_a_patient_is_kept(client, upload, kept):
     segment(client, upload)
-    held = files_in(kept)
-    assert {path.name for path in held} >= {"infnet.zip", "mask.nii.gz"}
-    assert not [path for path in held if path.suffix == ".zip" and path.name != "infnet.zip"]  # the upload is gone
-    for path in held:
+    files = files_in(kept)
+    assert {path.name for path in files} >= {"infnet.zip", "mask.nii.gz"}
+    assert not [path for path in files if path.suffix == ".zip" and path.name != "infnet.zip"]  # the upload is gone
+    for path in files:
         assert "canary" not in path.name.lower()
         assert b"canary" not in path.read_bytes().lower()
-    with zipfile.ZipFile(next(path for path in held if path.name == "infnet.zip")) as archive:
+    with zipfile.ZipFile(next(path for path in files if path.name == "infnet.zip")) as archive:
         assert not [name for name in archive.namelist() if b"canary" in archive.read(name).lower()]
     client.predict(api_name="/close")
     assert not files_in(kept)
@@ -237,8 +237,12 @@ def test_one_of_several_series_is_chosen_by_its_key(client, small, upload, tmp_p
 def test_only_what_is_meant_for_clients_is_in_the_api(url):
     endpoints = httpx.get(f"{url}gradio_api/info", trust_env=False).json()
     assert set(endpoints["named_endpoints"]) == {
-        "/segment", "/example_study", "/example_picture", "/slice", "/close",
-    }  # fmt: skip
+        "/segment",
+        "/example_study",
+        "/example_picture",
+        "/slice",
+        "/close",
+    }
     assert not endpoints["unnamed_endpoints"]
     config = httpx.get(f"{url}config", trust_env=False).json()
     assert config["analytics_enabled"] is False
@@ -246,7 +250,7 @@ def test_only_what_is_meant_for_clients_is_in_the_api(url):
 
 
 def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
-    monkeypatch.setattr(gradio_demo, "QUEUE", 1)
+    monkeypatch.setattr(demo_page, "QUEUE", 1)
     begun, go = threading.Event(), threading.Event()
     engines = fake_engines()
     find = engines.lungs.engine.function
@@ -269,9 +273,8 @@ def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
         assert " of 1, " in waiting.result(timeout=60)[1]
 
 
-def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(kept))
-    visit, engines = Visit(), fake_engines()
+def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept):
+    visit, engines = Visit(kept), fake_engines()
     find = engines.lungs.engine.function
 
     def stopped(batch: np.ndarray) -> np.ndarray:
@@ -281,7 +284,7 @@ def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept, monkeypat
     engines.lungs.engine.function = stopped
     with pytest.raises(infnet.InfNetError, match="study: stopped; run it again for a result"):
         visit.run(small, engines, lambda share: None)
-    assert visit.found is None
+    assert visit.reading is None
     visit.close()
     assert not files_in(kept)
 
@@ -306,9 +309,9 @@ def test_it_does_not_start_unguarded(arguments, line, capsys, monkeypatch):
     assert capsys.readouterr().err == line
 
 
-def test_a_taken_port_is_one_line(url):
+def test_a_taken_port_is_one_line(url, kept):
     port = int(url.rstrip("/").rsplit(":", 1)[1])
-    demo = gradio_demo.build(fake_engines())
+    demo = gradio_demo.build(fake_engines(), kept)
     with pytest.raises(infnet.InfNetError, match=f"--port {port}: in use; give another one"):
         gradio_demo.launch(demo, port)
 
@@ -340,8 +343,8 @@ def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
         page.wait_for_function("() => [...document.images].some(i => i.src.includes('Mediastinum'))")
         with page.expect_download() as download:
             page.locator("a[download='summary.json']").click()
-        found = json.loads(Path(download.value.path()).read_text())
-        assert found["lesion_volume_ml"] == pytest.approx(statistics.total.lesion.lesion_ml)
+        written = json.loads(Path(download.value.path()).read_text())
+        assert written["lesion_volume_ml"] == pytest.approx(statistics.total.lesion.lesion_ml)
 
         (tmp_path / "notes.txt").write_text("no scan")
         page.locator("input[type=file]").first.set_input_files(tmp_path / "notes.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.app.examples import small
 from tests.fakes import fake_engines
 
 
-def found() -> tuple[infnet.Study, infnet.Segmentation]:
+def segmented() -> tuple[infnet.Study, infnet.Segmentation]:
     study = small()
     return study, segment(study, fake_engines())
 
@@ -41,7 +42,7 @@ def said(app: AppTest) -> str:
 def test_numbers(app: AppTest) -> None:
     example(app, "Numbers")
     assert not app.exception
-    study, result = found()
+    study, result = segmented()
     statistics = measure(study, result)
     assert metrics(app)["Lesion volume"] == units.amount(statistics.total.lesion)
     shown = tables(app)
@@ -53,8 +54,8 @@ def test_numbers(app: AppTest) -> None:
     assert f"Sum of both lungs: {steps.total} of 10" in said(app)
     for band in densities.bands(study, result):
         assert f"{band.percent:.1f} %" in shown
-    odds = densities.disagreement(study, result)
-    assert f"{odds.dense_only_ml:,.1f} ml" in said(app)
+    disagreement = densities.disagreement(study, result)
+    assert f"{disagreement.dense_only_ml:,.1f} ml" in said(app)
     alts = " ".join(chart.proto.alt for chart in app.get("plotly_chart"))
     for name, region in regions.regional(study, result).items():
         assert f"{name} {units.percent(region.lesion)}" in alts
@@ -62,7 +63,7 @@ def test_numbers(app: AppTest) -> None:
 
 def test_lesion_list_leads_to_the_slice(app: AppTest) -> None:
     example(app, "Numbers")
-    study, result = found()
+    study, result = segmented()
     listed = lesions.lesions(study, result)
     rows = app.dataframe[0].value
     assert list(rows["No."]) == [each.number for each in listed]
@@ -121,7 +122,7 @@ def test_compare_two_dates_and_three(app: AppTest) -> None:
 
 @pytest.mark.parametrize("kind", ["nifti", "pictures"])
 def test_check_against_a_reference(app: AppTest, tmp_path: Path, kind: str) -> None:
-    study, result = found()
+    study, result = segmented()
     truth = np.roll(result.labels, 2, axis=2)
     if kind == "nifti":
         path = export.write_nifti(tmp_path / "truth.nii.gz", truth, study.affine)
@@ -130,9 +131,9 @@ def test_check_against_a_reference(app: AppTest, tmp_path: Path, kind: str) -> N
     else:
         files = []
         for k, plane in enumerate(truth):
-            held = io.BytesIO()
-            Image.fromarray((plane > 0) * np.uint8(255)).save(held, "PNG")
-            files.append((f"truth_{k}.png", held.getvalue()))
+            buffer = io.BytesIO()
+            Image.fromarray((plane > 0) * np.uint8(255)).save(buffer, "PNG")
+            files.append((f"truth_{k}.png", buffer.getvalue()))
     example(app, "Check")
     upload(app, *files)
     assert not app.exception
@@ -149,9 +150,29 @@ def test_check_against_a_reference(app: AppTest, tmp_path: Path, kind: str) -> N
     assert not slices(app)
 
 
+def test_another_reference_never_shows_the_scores_of_the_one_before(
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python gives the address of an object that is gone to a new one: here every object has the same `id`."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("app."):
+            monkeypatch.setattr(module, "id", lambda _: 7, raising=False)
+    study, result = segmented()
+    example(app, "Check")
+    for moved in (0, 2):
+        reference = np.roll(result.labels, moved, axis=2)
+        path = export.write_nifti(tmp_path / f"reference_{moved}.nii.gz", reference, study.affine)
+        upload(app, (path.name, path.read_bytes()))
+        for agreement in check.check(result, reference).values():
+            assert f",{agreement.plain_dice:.3f}," in tables(app)
+        marks = check.difference(result, reference)
+        assert f"only the network,{int((marks == check.ONLY_NETWORK).sum()):,}" in tables(app).replace('"', "")
+        press(app, "Another reference")
+
+
 def test_check_refuses_another_size_with_one_line(app: AppTest, tmp_path: Path) -> None:
     example(app, "Check")
-    study, _ = found()
+    study, _ = segmented()
     path = export.write_nifti(tmp_path / "truth.nii.gz", np.zeros((4, 96, 96), np.uint8), study.affine)
     upload(app, (path.name, path.read_bytes()))
     (error,) = app.error

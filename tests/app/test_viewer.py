@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import state, units
+from app.core import examples, units
 from infnet.measure import gate
 from infnet.overlay import display
 from infnet.pipeline.models import Engines
@@ -34,14 +34,14 @@ def viewer(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def test_slider_starts_at_the_worst_slice_and_changes_the_slice_only(viewer: AppTest) -> None:
     study = small()
-    found = expected(study)
-    loads = [s.total.lesion.lesion_pixels for s in found.slices]
+    statistics = expected(study)
+    loads = [s.total.lesion.lesion_pixels for s in statistics.slices]
     assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
     before = metrics(viewer)
     viewer.slider(key="slice").set_value(2).run()
     assert metrics(viewer) == before
     assert picture(viewer).startswith("Slice 2 of 6, with overlay: ground-glass opacity")
-    assert viewer.table[0].value.iloc[-1, -1].startswith(f"{found.slices[1].total.lesion.lesion_mm2:,.0f} mm²")
+    assert viewer.table[0].value.iloc[-1, -1].startswith(f"{statistics.slices[1].total.lesion.lesion_mm2:,.0f} mm²")
     press(viewer, "Most lesion")
     assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
 
@@ -93,9 +93,7 @@ def test_overlay_classes_style_and_window_only_redraw(viewer: AppTest) -> None:
 
 
 @pytest.mark.parametrize(("plane", "count", "size"), [("Coronal", 96, (96, 65)), ("Sagittal", 96, (96, 65))])
-def test_other_planes_have_true_proportions(
-    viewer: AppTest, plane: str, count: int, size: tuple[int, int]
-) -> None:
+def test_other_planes_have_true_proportions(viewer: AppTest, plane: str, count: int, size: tuple[int, int]) -> None:
     choose(viewer, "Plane", plane)
     assert not viewer.exception
     ((head, _),) = slices(viewer)
@@ -116,10 +114,8 @@ def test_side_by_side_shows_the_image_alone_beside_its_overlay(viewer: AppTest) 
 def test_load_along_the_slices(viewer: AppTest) -> None:
     (load,) = [w for w in viewer.get("bidi_component") if w.proto.component_name == "infnet_load"]
     data = json.loads(load.proto.json)
-    found = expected(small())
-    assert data["loads"] == [
-        [s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in found.slices
-    ]
+    statistics = expected(small())
+    assert data["loads"] == [[s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in statistics.slices]
     assert "most in slice" in data["alt"]
 
 
@@ -228,13 +224,13 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
     upper = replace(small(), pixels=small().pixels[2:])  # most lesion lies in the middle of the whole phantom
     worst = int(np.argmax([s.total.lesion.lesion_pixels for s in expected(upper).slices])) + 1
     assert worst != 2
-    monkeypatch.setattr(state, "example", lambda: upper)
+    monkeypatch.setattr(examples, "example", lambda: upper)
     for chosen, page in ((None, "Study"), (4, "Study"), (None, "Viewer")):
         go_on = threading.Event()
         engines = fake_engines()
         function = engines.lungs.engine.function
         engines.lungs.engine.function = lambda batch, f=function, g=go_on: f(batch) if g.wait(60) else None
-        monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None, made=engines: made)
+        monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None, loaded=engines: loaded)
         st.cache_resource.clear()
         press(app, "Open the example study")
         go(app, page)
@@ -259,17 +255,17 @@ def test_second_network_is_read_at_its_own_threshold_until_somebody_moves_it(
     model = beside.options[-1]
     beside.set_value(model).run()
     finish(press(app, f"Run {model}"))
-    found = [each.value for each in app.caption]
-    assert any(said.startswith("0.0 ml, 0.0 %, from probability 0.95") for said in found), found
+    captions = [each.value for each in app.caption]
+    assert any(text.startswith("0.0 ml, 0.0 %, from probability 0.95") for text in captions), captions
     assert metrics(app)["Lesion volume"] == units.amount(expected(small()).total.lesion)
     app.slider(key="threshold").set_value(0.6).run()
     assert any("from probability 0.60" in each.value for each in app.caption)
     assert not any(each.value.startswith("0.0 ml") for each in app.caption)
 
 
-def test_what_the_gate_finds_stands_beside_the_pictures_too(viewer: AppTest) -> None:
-    found = [finding.text for finding in gate.inspect(small(), segment(small(), fake_engines()))]
-    assert found
+def test_notices_of_the_gate_stand_beside_the_pictures_too(viewer: AppTest) -> None:
+    texts = [notice.text for notice in gate.inspect(small(), segment(small(), fake_engines()))]
+    assert texts
     said = " ".join(each.value for each in viewer.warning)
-    for text in found:
+    for text in texts:
         assert units.escaped(text) in said

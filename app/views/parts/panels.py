@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import streamlit as st
+from plotly.graph_objects import Figure
 
 import infnet
-from app.core import state, units
+from app.core import runs, session, tables, units
 from app.core.case import Exam
 from app.core.jobs import Job
+from app.core.reading import Reading
+from app.core.texts import RESEARCH_USE
 from infnet.measure.statistics import Load, SliceStatistics, Statistics
 from infnet.notices import Notice, unique
 from infnet.overlay import COLOURS, LUNG_COLOUR, heat_scale
-from infnet.study import CLASS_NAMES, LUNG_NAMES
+from infnet.study import CLASS_NAMES
 
-NOTICE = "Research use only. Not for clinical use."
 ABOUT = (
     "infnet finds infection with Inf-Net and FCN8s (Fan et al., IEEE TMI 39(8):2626-2637, 2020). It is not a medical "
     "device; its masks can be wrong. The weights are for non-commercial use."
@@ -40,7 +42,7 @@ def frame() -> None:
     """What every page starts with."""
     st.html(STYLE)
     with st.container(key="notice"):
-        st.badge(NOTICE, icon=":material/science:", color="orange")
+        st.badge(RESEARCH_USE, icon=":material/science:", color="orange")
 
 
 def footer() -> None:
@@ -49,25 +51,29 @@ def footer() -> None:
 
 
 def opened() -> Exam | None:
-    """The open study as a strip with a way to close it, or a hint where to open one."""
-    exam = state.exam()
+    """The open study as a strip with a button that closes it; without one, a hint where to open one."""
+    exam = session.exam()
     if exam is None:
         st.info("No study is open. Open one on the page **Study**.", icon=":material/folder_open:")
         return None
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         name = units.escaped(exam.label) if st.session_state.get("show_name") else "Study"
         st.markdown(f"**{name}** &nbsp; :gray[{units.facts(exam.study)}]")
-        st.button("Close study", icon=":material/close:", on_click=state.close_case,
-                  help="Forgets the study and everything made from it.")  # fmt: skip
+        st.button(
+            "Close study",
+            icon=":material/close:",
+            on_click=session.close_case,
+            help="Forgets the study and everything made from it.",
+        )
     return exam
 
 
-def read() -> tuple[Exam, state.Reading] | None:
+def read() -> tuple[Exam, Reading] | None:
     """The open study with its numbers; otherwise a line that says what is missing, or the progress."""
     exam = opened()
     if exam is None:
         return None
-    reading = state.reading(exam)
+    reading = runs.reading(exam)
     if reading is not None:
         return exam, reading
     if exam.job is not None and exam.job.state in ("waiting", "running", "done"):
@@ -89,34 +95,55 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
             text = f"{slices * job.done // job.total} of {slices} {what}"
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             st.progress(job.share, text=text)
-            st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{id(job)}")
+            st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{job.token}")
 
     bar()
 
 
 def trouble(job: Job | None) -> None:
-    """The one line of a job that failed."""
+    """The one line of a job that failed; nothing for any other."""
     if job is None or job.state != "failed":
         return
     if job.bug is not None:
         raise job.bug
-    st.error(units.escaped(job.error), icon=":material/error:")
+    error(job.error)
 
 
-def warnings(reading: state.Reading, findings: Sequence[Notice] = ()) -> None:
-    """What a reader should know about a study and its result, after what the input gate found."""
-    notices = unique(findings, reading.study.notices, reading.result.notices)
+def reader_notices(reading: Reading, of_the_gate: Sequence[Notice] = ()) -> None:
+    """What a reader should know about a study and its result, after what the input gate says."""
+    warnings(unique(of_the_gate, reading.study.notices, reading.result.notices))
+
+
+def warnings(notices: Sequence[Notice]) -> None:
+    """Notices as a list in a yellow box; nothing where there are none."""
     if notices:
-        st.warning("\n".join(f"- {units.escaped(notice.text)}" for notice in notices), icon=":material/warning:")
+        st.warning(_listed(notices), icon=":material/warning:")
+
+
+def stops(notices: Sequence[Notice]) -> None:
+    """Notices as a list in a red box; nothing where there are none."""
+    if notices:
+        st.error(_listed(notices), icon=":material/block:")
+
+
+def _listed(notices: Sequence[Notice]) -> str:
+    return "\n".join(f"- {units.escaped(notice.text)}" for notice in notices)
+
+
+def error(text: str) -> None:
+    """The one line of what went wrong."""
+    st.error(units.escaped(text), icon=":material/error:")
 
 
 def headline(study: infnet.Study, statistics: Statistics, across: int = 2) -> None:
     """The four numbers that matter, `across` of them beside each other."""
     total, hu = statistics.total.lesion, statistics.mean_hu_lesion
     size = "volume" if total.lesion_ml is not None else "area"
-    shown = [(f"Lesion {size}", units.amount(total), None),
-             ("Involvement", units.percent(total), "Lesion in % of all lung, diseased lung included."),
-             (f"Lung {size}", units.lung(total), None)]  # fmt: skip
+    shown = [
+        (f"Lesion {size}", units.amount(total), None),
+        ("Involvement", units.percent(total), "Lesion in % of all lung, diseased lung included."),
+        (f"Lung {size}", units.lung(total), None),
+    ]
     if study.is_hu:
         shown.append(("Mean HU of lesion", units.NONE if hu is None else f"{hu:.0f}", None))
     else:
@@ -127,21 +154,10 @@ def headline(study: infnet.Study, statistics: Statistics, across: int = 2) -> No
             column.metric(name, value, border=True, help=tip)
 
 
-def by_lung_and_class(
-    found: Statistics | SliceStatistics, shown: Callable[[Load], str], name: str
-) -> None:
+def by_lung_and_class(statistics: Statistics | SliceStatistics, amount: Callable[[Load], str], name: str) -> None:
     """One row a lung and the total; one column a class and both."""
-    regions = {LUNG_NAMES[k].capitalize(): region for k, region in found.by_lung.items()}
-    regions["Total"] = found.total
-    columns: dict[str, list[str]] = {"": [f"**{side}**" for side in regions]}
-    for key, label in units.SHORT.items():
-        columns[label] = [_cell(region.by_class[key], shown) for region in regions.values()]
-    columns["Both"] = [_cell(region.lesion, shown) for region in regions.values()]
-    table(columns, name)
-
-
-def _cell(load: Load, shown: Callable[[Load], str]) -> str:
-    return f"{shown(load)} ({units.percent(load)})"
+    columns = tables.by_lung(statistics, amount)
+    table(columns | {"": [f"**{side}**" for side in columns[""]]}, name)
 
 
 def legend(entries: Iterable[tuple[str, tuple[int, int, int]]]) -> None:
@@ -158,10 +174,17 @@ def lesion_legend() -> None:
 def heat_legend() -> None:
     """The colours of the probabilities."""
     steps = ", ".join("rgb({}, {}, {})".format(*colour) for colour in heat_scale()[::51])
-    st.html(f'<div class="infnet-legend"><span>probability 0</span><span style="flex: 0 1 12rem; border-radius: .2em; '
-            f'background: linear-gradient(to right, {steps})"></span><span>1</span></div>')  # fmt: skip
+    st.html(
+        f'<div class="infnet-legend"><span>probability 0</span><span style="flex: 0 1 12rem; border-radius: .2em; '
+        f'background: linear-gradient(to right, {steps})"></span><span>1</span></div>'
+    )
 
 
 def table(columns: Mapping[str, list[str]], name: str) -> None:
     """A small table; `name` is its text alternative."""
     st.table(columns, border="horizontal", hide_index=True, alt=name)
+
+
+def plot(figure: Figure, key: str, alt: str) -> None:
+    """A figure without a tool bar; `alt` says in words what it shows."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, width="stretch", alt=alt)

@@ -12,7 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 import infnet
-from app.core.state import Reading
+from app.core.reading import Reading
 from infnet import export
 from infnet.export import table
 from infnet.export.excel import write_excel
@@ -24,12 +24,14 @@ EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 def panel(reading: Reading) -> None:
     """Buttons for table, mask, summary, and everything at once."""
     study, result, statistics = reading.study, reading.result, reading.statistics
-    flat = study.is_picture
-    pictures = flat and len(study.pixels) > 1
-    mask = partial(_zipped if pictures else _single, lambda folder: _mask(folder, study, result))
-    suffix, kind = ("png", "image/png") if flat else ("nii.gz", "application/gzip")
-    if pictures:
+    several = study.is_picture and len(study.pixels) > 1
+    mask = partial(_zipped if several else _single, lambda folder: _mask(folder, study, result))
+    if several:
         suffix, kind = "zip", "application/zip"
+    elif study.is_picture:
+        suffix, kind = "png", "image/png"
+    else:
+        suffix, kind = "nii.gz", "application/gzip"
     csv = partial(_single, lambda folder: table.write_csv(folder / "file", statistics))
     book = partial(_single, lambda folder: _excel(folder / "file.xlsx", reading))
     json = partial(_single, lambda folder: table.write_json(folder / "file", table.summary(study, result, statistics)))
@@ -45,8 +47,8 @@ def panel(reading: Reading) -> None:
 
 
 def _excel(path: Path, reading: Reading) -> Path:
-    found = lesions.lesions(reading.study, reading.result)
-    return write_excel(path, reading.study, reading.result, reading.statistics, found)
+    study, result = reading.study, reading.result
+    return write_excel(path, study, result, reading.statistics, lesions.lesions(study, result))
 
 
 def _overlays(folder: Path, reading: Reading) -> list[Path]:
@@ -76,8 +78,8 @@ def _single(write: Callable[[Path], Path | list[Path]]) -> bytes:
 
 def _zipped(write: Callable[[Path], list[Path]]) -> bytes:
     """A zip of the files that `write` leaves in a private folder, which is gone when this returns."""
-    held = io.BytesIO()
-    with tempfile.TemporaryDirectory(prefix="infnet-") as folder, zipfile.ZipFile(held, "w") as archive:
+    buffer = io.BytesIO()
+    with tempfile.TemporaryDirectory(prefix="infnet-") as folder, zipfile.ZipFile(buffer, "w") as archive:
         for path in write(Path(folder)):
             archive.write(path, path.relative_to(folder))
-    return held.getvalue()
+    return buffer.getvalue()

@@ -1,0 +1,27 @@
+"""What all sessions share: the networks, and how fast this machine runs them. Nothing about a patient."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import infnet
+from infnet.pipeline.models import Engines
+
+FIRST_GUESS = 0.15  # seconds a slice, until this machine has run one study
+
+
+@st.cache_resource(show_spinner=False)
+def engines(infection: str | None = None) -> Engines:
+    """The shipped networks, one copy for all sessions. Raises InfNetError without usable weights."""
+    return infnet.load_engines(infection)
+
+
+@st.cache_resource(show_spinner=False)
+def pace() -> dict[str, float]:
+    """Seconds a slice on this machine, from the last run of any session."""
+    return {"seconds": FIRST_GUESS}
+
+
+def estimate(study: infnet.Study) -> float:
+    """Seconds that segmenting will take."""
+    return pace()["seconds"] * len(study.pixels)

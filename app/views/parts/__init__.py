@@ -1,0 +1,1 @@
+"""Parts that several pages share: they arrange widgets, and know no page."""
