@@ -9,7 +9,6 @@ from app.core import examples, models, runs, session, units
 from app.core.case import Exam
 from app.views.parts import downloads, panels, slices
 from app.views.parts.uploader import uploader
-from infnet.export.table import SOURCE_FACTS
 
 
 def page() -> None:
@@ -136,7 +135,7 @@ def _provenance(study: infnet.Study, result: infnet.Segmentation) -> None:
             "Models used",
         )
     lines = {name.replace("_", " "): value for name, value in facts.items()}
-    lines["source"] = ", ".join(f"{k} {study.source[k]}" for k in SOURCE_FACTS if k in study.source) or "unknown"
+    lines["source"] = ", ".join(f"{fact} {value}" for fact, value in study.shown_source.items()) or "unknown"
     lines["spacing"] = units.facts(study)
     st.markdown(
         "  \n".join(f"**{units.escaped(k.capitalize())}** &nbsp; {units.escaped(str(v))}" for k, v in lines.items())

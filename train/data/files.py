@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from infnet.concurrency import cores, each
+from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
@@ -115,4 +115,4 @@ def masks_beside(folder: Path, kind: str = "mask") -> Callable[[Path, tuple[int,
 
 def read_each(read: Callable[[Path], Read | None], paths: Iterable[Path]) -> list[Read]:
     """What `read` makes of each file, in order, without None."""
-    return [made for made in each(read, paths, cores()) if made is not None]
+    return [made for made in map_in_threads(read, paths, cores()) if made is not None]
