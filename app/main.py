@@ -23,9 +23,7 @@ PAGES = {
 page = st.navigation(list(PAGES.values()), position="top")
 session.case()
 session.keep_settings()
-if page is not PAGES["study"]:
-    st.session_state.pop("follow", None)  # somebody went elsewhere meanwhile: leave them there
-if (wanted := st.session_state.pop("go_to", None)) is not None:
+if (wanted := session.next_page(page.url_path or "study")) is not None:
     st.switch_page(PAGES[wanted])
 panels.frame()
 page.run()

@@ -83,8 +83,24 @@ def setting(key: str, default: Any) -> str:
 
 
 def go_to(page: str) -> None:
-    """Show another page on the next run."""
-    st.session_state.go_to = page
+    """Show another page on the next run, unless the user has gone elsewhere by then."""
+    st.session_state.go_to = (st.session_state.get("page"), page)
+
+
+def next_page(page: str) -> str | None:
+    """The page to switch to from `page`, which the user is on now: where a button of this page leads, or from Study
+    to the viewer when a run that was watched there has ended. Decided before anything is drawn, and only for the page
+    that asked, so that a click on another page is never lost.
+    """
+    st.session_state.page = page
+    origin, wanted = st.session_state.pop("go_to", (None, None))
+    watched = st.session_state.get("follow", False)
+    if page != "study":
+        st.session_state.pop("follow", None)  # somebody went elsewhere meanwhile: leave them there
+    elif watched and (current := exam()) is not None and current.job is not None and current.job.state == "done":
+        st.session_state.pop("follow")
+        return "viewer"
+    return wanted if origin == page else None
 
 
 def open_study(study: infnet.Study) -> Exam:

@@ -25,9 +25,6 @@ def page() -> None:
         _run(exam, stopped)
         slices.preview(exam)
         return
-    if st.session_state.pop("follow", False):  # the networks have just finished on it
-        session.go_to("viewer")
-        st.rerun()
     panels.reader_notices(reading)
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with left:

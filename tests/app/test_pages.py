@@ -92,6 +92,24 @@ def test_numbers_of_a_picture_name_what_it_cannot_say(app: AppTest) -> None:
     assert "these pixels are not hu" in said(app).lower()
 
 
+def test_a_click_at_the_end_of_a_run_is_not_lost(app: AppTest) -> None:
+    """The run that ended on Study leads to the viewer, but not those who have just clicked on another page."""
+    press(app, "Open the example study")
+    app.session_state["case"].exams[0].job.wait(60)
+    go(app, "Compare")
+    assert app.session_state["page"] == "compare"
+    app.session_state["go_to"] = ("study", "viewer")  # left over from Study
+    go(app, "About")
+    assert app.session_state["page"] == "about"
+    assert not slices(app)
+
+
+def test_the_end_of_a_run_leads_from_study_to_the_viewer(app: AppTest) -> None:
+    finish(press(app, "Open the example study"))
+    assert slices(app)
+    assert app.session_state["page"] == "viewer"
+
+
 def test_compare_two_dates_and_three(app: AppTest) -> None:
     example(app, "Compare")
     assert not app.exception

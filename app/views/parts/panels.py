@@ -89,7 +89,7 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
     @st.fragment(run_every=0.5)
     def bar() -> None:
         if not job.alive:
-            st.rerun()
+            draw_again()
         text = "Loading the networks ..." if job.state == "running" else "Waiting for another study to finish ..."
         if job.total:
             text = f"{slices * job.done // job.total} of {slices} {what}"
@@ -98,6 +98,12 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
             st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{job.token}")
 
     bar()
+
+
+def draw_again() -> None:
+    """Draw the whole page again; what the user has asked for in the meantime comes first."""
+    st.empty()  # Streamlit turns to waiting clicks whenever something is drawn; `rerun` would replace them
+    st.rerun()
 
 
 def trouble(job: Job | None) -> None:

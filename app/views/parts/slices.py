@@ -78,7 +78,7 @@ def preview(exam: Exam) -> None:
     @st.fragment(run_every=REFRESH if job is not None and job.alive else None)
     def slices() -> None:
         if session.exam() is not exam:  # closed in another tab
-            st.rerun()
+            panels.draw_again()
         count, growing = pictures.count(study, "Axial"), exam.growing
         number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
         if growing is None or not growing.ready[number - 1]:
