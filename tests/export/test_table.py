@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from infnet.export.table import plain, summary, write_csv, write_json
+from infnet.export.table import leaves, plain, summary, write_csv, write_json
 from infnet.measure.statistics import measure
 from infnet.notices import warn
 from infnet.study import Study
@@ -70,3 +70,13 @@ def test_plain_knows_the_types_that_provenance_holds(tmp_path):
         "s": ["x", "y"],
         "t": True,
     }
+
+
+def test_leaves_name_each_value_by_the_path_to_it():
+    nested = {"a": 1, "b": {"c": None, "d": [2, {"e": "text"}]}, "f": {}, "g": ()}
+    assert list(leaves(nested)) == [
+        (("a",), 1),
+        (("b", "c"), None),
+        (("b", "d", "0"), 2),
+        (("b", "d", "1", "e"), "text"),
+    ]
