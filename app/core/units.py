@@ -12,7 +12,7 @@ SHORT = {GGO: "Ground glass", CONSOLIDATION: "Consolidation"}  # CLASS_NAMES, sh
 
 def area(load: Load) -> str:
     """Lesion area of a slice: mm2, or pixels without geometry."""
-    return f"{load.lesion_pixels:,} px" if load.lesion_mm2 is None else f"{load.lesion_mm2:,.0f} mm²"
+    return f"{load.lesion_voxels:,} px" if load.lesion_mm2 is None else f"{load.lesion_mm2:,.0f} mm²"
 
 
 def amount(load: Load) -> str:
@@ -33,7 +33,7 @@ def lung(load: Load) -> str:
     """Size of a lung, lesion included."""
     if load.lung_ml is not None:
         return f"{load.lung_ml:,.0f} ml"
-    return f"{load.lung_pixels:,} px" if load.lung_mm2 is None else f"{load.lung_mm2:,.0f} mm²"
+    return f"{load.lung_voxels:,} px" if load.lung_mm2 is None else f"{load.lung_mm2:,.0f} mm²"
 
 
 def duration(seconds: float) -> str:

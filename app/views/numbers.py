@@ -39,8 +39,8 @@ def _table(reading: Reading) -> None:
     notes = [f"In brackets: % of that lung. Lesions: {statistics.lesion_count}{by_slice}."]
     if statistics.total.lesion.lesion_ml is None and len(study.pixels) > 1:
         notes.append("Areas are summed over the slices: the spacing allows no volume.")
-    if statistics.outside_pixels:
-        notes.append(f"{statistics.outside_pixels:,} lesion pixels lie outside the lung masks.")
+    if statistics.outside_voxels:
+        notes.append(f"{statistics.outside_voxels:,} lesion pixels lie outside the lung masks.")
     st.caption(" ".join(notes))
 
 

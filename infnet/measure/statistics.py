@@ -26,36 +26,36 @@ OUTSIDE = 0
 class Load:
     """Lesion in one region, of one class or of both.
 
-    lesion_pixels: voxels of lesion; lung_pixels: voxels of the region's lung, lesion included; inside_pixels: lesion
+    lesion_voxels: voxels of lesion; lung_voxels: voxels of the region's lung, lesion included; inside_voxels: lesion
     voxels within the lung masks. pixel_mm2, voxel_ml: None where there is no such geometry.
     """
 
-    lesion_pixels: int
-    inside_pixels: int
-    lung_pixels: int
+    lesion_voxels: int
+    inside_voxels: int
+    lung_voxels: int
     pixel_mm2: float | None = None
     voxel_ml: float | None = None
 
     @property
     def involvement_percent(self) -> float | None:
         """Lesion inside the lung as a share of the lung, 0 to 100; None without lung."""
-        return 100 * self.inside_pixels / self.lung_pixels if self.lung_pixels else None
+        return 100 * self.inside_voxels / self.lung_voxels if self.lung_voxels else None
 
     @property
     def lesion_mm2(self) -> float | None:
-        return None if self.pixel_mm2 is None else self.lesion_pixels * self.pixel_mm2
+        return None if self.pixel_mm2 is None else self.lesion_voxels * self.pixel_mm2
 
     @property
     def lung_mm2(self) -> float | None:
-        return None if self.pixel_mm2 is None else self.lung_pixels * self.pixel_mm2
+        return None if self.pixel_mm2 is None else self.lung_voxels * self.pixel_mm2
 
     @property
     def lesion_ml(self) -> float | None:
-        return None if self.voxel_ml is None else self.lesion_pixels * self.voxel_ml
+        return None if self.voxel_ml is None else self.lesion_voxels * self.voxel_ml
 
     @property
     def lung_ml(self) -> float | None:
-        return None if self.voxel_ml is None else self.lung_pixels * self.voxel_ml
+        return None if self.voxel_ml is None else self.lung_voxels * self.voxel_ml
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready numbers of the whole study."""
@@ -63,8 +63,8 @@ class Load:
             "lesion_volume_ml": self.lesion_ml,
             "lung_volume_ml": self.lung_ml,
             "involvement_percent": self.involvement_percent,
-            "lesion_pixels": self.lesion_pixels,
-            "lung_pixels": self.lung_pixels,
+            "lesion_pixels": self.lesion_voxels,
+            "lung_pixels": self.lung_voxels,
         }
 
 
@@ -86,7 +86,7 @@ class SliceStatistics:
     index: int
     total: Region
     by_lung: Mapping[int, Region]
-    outside_pixels: int
+    outside_voxels: int
 
     def row(self) -> dict[str, Any]:
         """One flat row of the table: pixels, mm2 (None without geometry), shares in percent (None without lung)."""
@@ -95,12 +95,12 @@ class SliceStatistics:
         for prefix, region in whole.items():
             loads = {"lesion": region.lesion, **{CLASS_KEYS[c]: load for c, load in region.by_class.items()}}
             for name, load in loads.items():
-                row[f"{prefix}{name}_pixels"] = load.lesion_pixels
+                row[f"{prefix}{name}_pixels"] = load.lesion_voxels
                 row[f"{prefix}{name}_mm2"] = load.lesion_mm2
                 row[f"{prefix}{name}_percent"] = load.involvement_percent
-            row[f"{prefix}lung_pixels"] = region.lesion.lung_pixels
+            row[f"{prefix}lung_pixels"] = region.lesion.lung_voxels
             row[f"{prefix}lung_mm2"] = region.lesion.lung_mm2
-        row["outside_pixels"] = self.outside_pixels
+        row["outside_pixels"] = self.outside_voxels
         return row
 
 
@@ -115,7 +115,7 @@ class Statistics:
 
     total: Region
     by_lung: Mapping[int, Region]
-    outside_pixels: int
+    outside_voxels: int
     lesion_count: int
     counted_in_3d: bool
     mean_hu_lung: float | None
@@ -136,7 +136,7 @@ class Statistics:
             "mean_hu_lung": self.mean_hu_lung,
             "lesion_pixels": lesion["lesion_pixels"],
             "lung_pixels": lesion["lung_pixels"],
-            "outside_pixels": self.outside_pixels,
+            "outside_pixels": self.outside_voxels,
             "by_class": {
                 CLASS_KEYS[c]: {**load.summary(), "mean_hu": self.mean_hu_by_class[c]}
                 for c, load in self.total.by_class.items()

@@ -173,7 +173,7 @@ def test_zip_overlay_slider_thresholds_and_downloads(visit: Any, server: Server,
     study = examples.example()
     result = segment(study, fake_engines())
     statistics = measure(study, result)
-    loads = [s.total.lesion.lesion_pixels for s in statistics.slices]
+    loads = [s.total.lesion.lesion_voxels for s in statistics.slices]
     worst = int(np.argmax(loads)) + 1
 
     me = visit()

@@ -35,7 +35,7 @@ def viewer(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 def test_slider_starts_at_the_worst_slice_and_changes_the_slice_only(viewer: AppTest) -> None:
     study = small()
     statistics = expected(study)
-    loads = [s.total.lesion.lesion_pixels for s in statistics.slices]
+    loads = [s.total.lesion.lesion_voxels for s in statistics.slices]
     assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
     before = metrics(viewer)
     viewer.slider(key="slice").set_value(2).run()
@@ -115,7 +115,7 @@ def test_load_along_the_slices(viewer: AppTest) -> None:
     (load,) = [w for w in viewer.get("bidi_component") if w.proto.component_name == "infnet_load"]
     data = json.loads(load.proto.json)
     statistics = expected(small())
-    assert data["loads"] == [[s.total.by_class[c].lesion_pixels for c in CLASS_NAMES] for s in statistics.slices]
+    assert data["loads"] == [[s.total.by_class[c].lesion_voxels for c in CLASS_NAMES] for s in statistics.slices]
     assert "most in slice" in data["alt"]
 
 
@@ -222,7 +222,7 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upper = replace(small(), pixels=small().pixels[2:])  # most lesion lies in the middle of the whole phantom
-    worst = int(np.argmax([s.total.lesion.lesion_pixels for s in expected(upper).slices])) + 1
+    worst = int(np.argmax([s.total.lesion.lesion_voxels for s in expected(upper).slices])) + 1
     assert worst != 2
     monkeypatch.setattr(examples, "example", lambda: upper)
     for chosen, page in ((None, "Study"), (4, "Study"), (None, "Viewer")):

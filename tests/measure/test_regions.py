@@ -38,13 +38,13 @@ def test_thirds_of_the_height():
     result.labels[5, 0, 0] = GGO  # in no lung: in no region
     found = regional(study, result)
     assert list(found) == ["upper", "middle", "lower", "peripheral", "central", "dorsal", "ventral"]
-    assert [found[n].lesion.lesion_pixels for n in ("lower", "middle", "upper")] == [2, 1, 1]
-    assert [found[n].lesion.lung_pixels for n in ("lower", "middle", "upper")] == [400, 400, 400]
+    assert [found[n].lesion.lesion_voxels for n in ("lower", "middle", "upper")] == [2, 1, 1]
+    assert [found[n].lesion.lung_voxels for n in ("lower", "middle", "upper")] == [400, 400, 400]
     assert found["lower"].lesion.lesion_ml == pytest.approx(0.02)
     assert found["lower"].lesion.lung_ml == pytest.approx(4.0)
     assert found["lower"].lesion.involvement_percent == pytest.approx(0.5)
-    assert found["middle"].by_class[CONSOLIDATION].lesion_pixels == 1
-    assert found["middle"].by_class[GGO].lesion_pixels == 0
+    assert found["middle"].by_class[CONSOLIDATION].lesion_voxels == 1
+    assert found["middle"].by_class[GGO].lesion_voxels == 0
 
 
 def test_the_mediastinal_border_is_not_periphery():
@@ -55,9 +55,9 @@ def test_the_mediastinal_border_is_not_periphery():
     result.labels[3, 6, 11] = GGO  # right, at the mediastinum
     result.labels[3, 2, 11] = GGO  # at the mediastinum, but at the front wall too
     found = regional(study, result)
-    assert (found["peripheral"].lesion.lesion_pixels, found["central"].lesion.lesion_pixels) == (2, 1)
-    assert found["peripheral"].lesion.lung_pixels == 6 * 2 * (10 + 2 * 9)  # a side of 10, two edges of 9 more
-    assert found["central"].lesion.lung_pixels == 6 * 2 * (8 * 9)
+    assert (found["peripheral"].lesion.lesion_voxels, found["central"].lesion.lesion_voxels) == (2, 1)
+    assert found["peripheral"].lesion.lung_voxels == 6 * 2 * (10 + 2 * 9)  # a side of 10, two edges of 9 more
+    assert found["central"].lesion.lung_voxels == 6 * 2 * (8 * 9)
 
 
 def test_back_and_front_by_each_lungs_own_centre():
@@ -69,8 +69,8 @@ def test_back_and_front_by_each_lungs_own_centre():
     result.labels[2, 6, 5] = GGO
     result.labels[2, 7, 5] = CONSOLIDATION
     found = regional(study, result)
-    assert (found["dorsal"].lesion.lesion_pixels, found["ventral"].lesion.lesion_pixels) == (2, 1)
-    assert found["dorsal"].lesion.lung_pixels == found["ventral"].lesion.lung_pixels == 6 * (50 + 20)
+    assert (found["dorsal"].lesion.lesion_voxels, found["ventral"].lesion.lesion_voxels) == (2, 1)
+    assert found["dorsal"].lesion.lung_voxels == found["ventral"].lesion.lung_voxels == 6 * (50 + 20)
 
 
 def test_a_row_at_the_centre_is_not_behind_it():
@@ -78,7 +78,7 @@ def test_a_row_at_the_centre_is_not_behind_it():
     lungs[0, 1:4, 1:4] = RIGHT
     study = Study(np.zeros(lungs.shape, np.uint8), None, is_hu=False)
     found = regional(study, Segmentation(np.zeros_like(lungs), np.zeros(lungs.shape, np.float32), lungs))
-    assert (found["dorsal"].lesion.lung_pixels, found["ventral"].lesion.lung_pixels) == (3, 6)
+    assert (found["dorsal"].lesion.lung_voxels, found["ventral"].lesion.lung_voxels) == (3, 6)
 
 
 def test_pictures_have_no_height_and_no_ml():
@@ -94,7 +94,7 @@ def test_no_lung_has_no_share():
     study, result = blocks()
     found = regional(study, replace(result, lungs=np.zeros_like(result.lungs)))
     assert found["dorsal"].lesion.involvement_percent is None
-    assert found["dorsal"].lesion.lung_pixels == 0
+    assert found["dorsal"].lesion.lung_voxels == 0
 
 
 @pytest.mark.parametrize(("axes", "flips"), ORDERS)
@@ -109,11 +109,11 @@ def test_each_split_adds_up_and_the_phantoms_lesions_lie_low_peripheral_and_dors
     result = Segmentation(phantom.labels, (phantom.labels > 0).astype(np.float32), phantom.lungs)
     found = {name: region.lesion for name, region in regional(phantom.study, result).items()}
     for split in (("upper", "middle", "lower"), ("peripheral", "central"), ("dorsal", "ventral")):
-        assert sum(found[name].lesion_pixels for name in split) == np.count_nonzero(phantom.labels)
-        assert sum(found[name].lung_pixels for name in split) == np.count_nonzero(phantom.lungs)
-    assert found["upper"].lesion_pixels < found["lower"].lesion_pixels
+        assert sum(found[name].lesion_voxels for name in split) == np.count_nonzero(phantom.labels)
+        assert sum(found[name].lung_voxels for name in split) == np.count_nonzero(phantom.lungs)
+    assert found["upper"].lesion_voxels < found["lower"].lesion_voxels
     assert found["peripheral"].involvement_percent > 2 * found["central"].involvement_percent
-    assert found["dorsal"].lesion_pixels > found["ventral"].lesion_pixels
+    assert found["dorsal"].lesion_voxels > found["ventral"].lesion_voxels
 
 
 @pytest.mark.parametrize("seed", [0, 1])
