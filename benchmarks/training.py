@@ -1,6 +1,5 @@
 """Images a second of `train.fitting.loop.fit` beside a plain loop in the style of the paper's reference.
 
-
 `python -m benchmarks.training [--size 352] [--batch 16] [--batches 2] [--json FILE]`. Both train Inf-Net on the same
 made-up JPEG slices, each batch at three scales with Adam. The plain loop decodes and resizes from disk for every
 batch and computes in fp32 and NCHW; `fit` keeps slices in memory, augments them there, and takes what is fastest here.
