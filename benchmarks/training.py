@@ -1,4 +1,4 @@
-"""Images a second of `train.loop.fit` beside a plain loop in the style of the paper's reference, on this machine.
+"""Images a second of `train.fitting.loop.fit` beside a plain loop in the style of the paper's reference.
 
 `python -m benchmarks.training [--size 352] [--batch 16] [--batches 2] [--json FILE]`. Both train Inf-Net on the same
 made-up JPEG slices, each batch at three scales with Adam. The plain loop decodes and resizes from disk for every
@@ -69,9 +69,9 @@ def plain(dataset: Path, size: int, batch: int, batches: int) -> list[float]:
     times = []
     for number in range(batches + 1):
         begun = time.perf_counter()
-        places = [(number * batch + i) % len(images) for i in range(batch)]
-        x0 = torch.stack([see(Image.open(images[p]).convert("RGB")) for p in places]).to(device)
-        y0 = torch.stack([know(Image.open(masks[p]).convert("L")) for p in places]).to(device)
+        indices = [(number * batch + i) % len(images) for i in range(batch)]
+        x0 = torch.stack([see(Image.open(images[p]).convert("RGB")) for p in indices]).to(device)
+        y0 = torch.stack([know(Image.open(masks[p]).convert("L")) for p in indices]).to(device)
         for scale in SCALES:
             side = round(size * scale / 32) * 32
             x = F.interpolate(x0, size=(side, side), mode="bilinear", align_corners=True)
@@ -95,6 +95,8 @@ def ours(dataset: Path, size: int, batch: int, batches: int) -> tuple[list[float
     from train.fitting.config import TrainConfig
     from train.fitting.distributed import join
     from train.fitting.loop import fit
+    from train.fitting.machine import keep_memory
+    from train.fitting.task import Run
     from train.supervised import infection_task, split
 
     steps = len(SCALES) * (batches + 1)
@@ -114,24 +116,25 @@ def ours(dataset: Path, size: int, batch: int, batches: int) -> tuple[list[float
         validate_every=10**6,
         save_every=10**6,
     )
-    place = join()
+    keep_memory()
+    process = join()
     train, _ = split(dataset, config)
-    task, _ = infection_task(config, train, {}, place)
+    task, _ = infection_task(config, train, {}, process.device)
     marks = []
 
     def mark(step: int, _: torch.nn.Module) -> None:
         if step % len(SCALES) == 0:
-            if place.device.type == "cuda":
+            if process.device.type == "cuda":
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
-        fit(replace(task, before=mark), config, Path(folder), place, stop_at=steps - len(SCALES) + 1)
+        fit(replace(task, before=mark), config, Run(Path(folder), process, stop_at=steps - len(SCALES) + 1))
         precision = json.loads((Path(folder) / "environment.json").read_text())["precision"]
     return [b - a for a, b in itertools.pairwise(marks)], precision
 
 
-def one(kind: str, dataset: Path, size: int, batch: int, batches: int) -> dict:
+def measure(kind: str, dataset: Path, size: int, batch: int, batches: int) -> dict:
     """Run one loop in this process."""
     import torch
 
@@ -168,13 +171,13 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(one(options.one, options.dataset, options.size, options.batch, options.batches)))
+        print(json.dumps(measure(options.one, options.dataset, options.size, options.batch, options.batches)))
         return
     runs: dict[str, list[dict]] = {"plain": [], "fit": []}
     with tempfile.TemporaryDirectory() as folder:
         make_slices(Path(folder), 64)
         for _ in range(2):
-            for kind, found in runs.items():
+            for kind, results in runs.items():
                 command = [
                     sys.executable,
                     "-m",
@@ -193,9 +196,9 @@ def main() -> None:
                 done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
                 if done.returncode:
                     raise SystemExit(done.stderr)
-                found.append(json.loads(done.stdout.splitlines()[-1]))
-                print(kind, found[-1]["images_per_second"], "images a second", flush=True)
-    best = {kind: max(found, key=lambda r: r["images_per_second"]) for kind, found in runs.items()}
+                results.append(json.loads(done.stdout.splitlines()[-1]))
+                print(kind, results[-1]["images_per_second"], "images a second", flush=True)
+    best = {kind: max(results, key=lambda r: r["images_per_second"]) for kind, results in runs.items()}
     ratio = best["fit"]["images_per_second"] / best["plain"]["images_per_second"]
     result = {"size": options.size, "batch": options.batch, "faster": round(ratio, 2), **best}
     print(json.dumps(result, indent=1))

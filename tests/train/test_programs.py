@@ -150,6 +150,15 @@ def test_a_start_that_has_seen_a_held_out_patient_is_refused(data_sets, tmp_path
     assert not (tmp_path / "third").exists()
 
 
+def test_lungs_note_whom_the_start_has_seen(data_sets, tmp_path):
+    common = ["--data", str(data_sets), "--size", "64", "--steps", "1", "--batch", "2", "--precision", "fp32"]
+    lungs.main([*common, "--out", str(tmp_path / "first")])
+    lungs.main([*common, "--out", str(tmp_path / "second"), "--init", str(tmp_path / "first" / "last.pt")])
+    first, second = (json.loads((tmp_path / name / "split.json").read_text()) for name in ("first", "second"))
+    assert first["seen before"] == []
+    assert second["seen before"] == sorted(first["train"]["lungs"])
+
+
 def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
     semi.main(
         [
@@ -176,13 +185,17 @@ def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
     found = json.loads((tmp_path / "summary.json").read_text())
     assert list(found) == ["supervised", "propagation", "pretraining", "finetuning"]
     assert found["finetuning"]["labelled Dice at 0.5"] > 0.9
+    splits = {name: json.loads((tmp_path / name / "split.json").read_text()) for name in found}
+    assert splits["supervised"]["seen before"] == splits["pretraining"]["seen before"] == []
+    assert splits["propagation"]["seen before"] == sorted(splits["supervised"]["train"]["labelled"])
+    assert splits["finetuning"]["seen before"] == sorted(splits["pretraining"]["train"]["pseudo"])
     truth = training_set(dataset) / "LungInfection-Train" / "Pseudo-label"
     overlaps = []
     for path in sorted((tmp_path / "pseudo-label" / "GT").iterdir()):
         label, true = np.asarray(Image.open(path)), np.asarray(Image.open(truth / "GT" / path.name))
         assert label.shape == true.shape
-        marked, sick = label > 127, true > 127
-        overlaps.append(2 * (marked & sick).sum() / (marked.sum() + sick.sum()))
+        marked, infected = label > 127, true > 127
+        overlaps.append(2 * (marked & infected).sum() / (marked.sum() + infected.sum()))
     assert len(overlaps) == 12
     assert np.mean(overlaps) > 0.85  # upright in memory, transposed again in the file
 
