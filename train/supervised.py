@@ -28,7 +28,6 @@ from torch import nn
 
 from infnet.errors import InfNetError
 from infnet.measure.metrics import dice, paper_scores
-from infnet.networks.infnet import InfNetOutput
 from train.data import (
     Example,
     clear,
@@ -159,7 +158,7 @@ def predict(network: nn.Module, pool: Pool, indices: Sequence[int], size: int) -
         for start in range(0, len(indices), 8):
             grey, truth = pool.batch(indices[start : start + 8], size)
             output = network(to_input(grey))
-            logits = output.s3 if isinstance(output, InfNetOutput) else output
+            logits = output[0] if isinstance(output, tuple) else output
             maps.append(torch.sigmoid(logits)[:, 0].float().cpu())
             truths.append(truth[:, 0].cpu() > 0.5)
     return torch.cat(maps).numpy(), torch.cat(truths).numpy()
