@@ -48,6 +48,7 @@ from train.fitting.options import (
     add_init,
     add_network,
     add_paper,
+    add_pretrained,
     build_network,
     configure,
     epochs,
@@ -196,6 +197,7 @@ def mixing_parser(doc: str | None, networks: Sequence[str]) -> argparse.Argument
     """The options of a program that trains on a mix of sources."""
     parser = training_parser(doc, ("steps", "entropy", "cutmix"))
     add_network(parser, networks)
+    add_pretrained(parser)
     add_paper(parser)
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
     parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
@@ -214,7 +216,7 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
 def _train(options: argparse.Namespace, run: Run) -> None:
     config, train, validation = configured(options)
     task, _ = infection_task(config, train, validation, run.process.device)
-    fit(begin(task, options.init, config, validation), config, run)
+    fit(begin(task, options.init, config, validation, options.pretrained), config, run)
 
 
 def parser() -> argparse.ArgumentParser:
