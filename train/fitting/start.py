@@ -26,6 +26,8 @@ HELD_OUT = {
     "coronacases": "coronacases",
     "clear": "lungs-hu patients",
     "lungs-hu": "lungs-hu patients",
+    "medseg-volumes": "medseg-volumes",
+    "infection-free": "infection-free",
 }
 BACKBONE, ENCODER = "backbone.", "encoder.model."  # in Inf-Net, and in a network with an encoder of timm
 
