@@ -82,7 +82,7 @@ def test_nothing_is_marked_on_most_slices_without_infection(engines):
 @pytest.mark.data
 @needs_data
 def test_infection_and_lungs_on_full_field_patients_left_out(engines):
-    scores = evaluate_patients(engines, REAL, ["corona005", "corona006"])
+    scores = evaluate_patients(engines, REAL / "coronacases", ["corona005", "corona006"])
     assert scores["all"]["dice"] >= 0.78
     assert scores["all"]["pooled_dice"] >= 0.84
     assert scores["all"]["pooled_dice_with_true_lungs"] - scores["all"]["pooled_dice"] < 0.02

@@ -2,7 +2,8 @@
 
 Trains the five variants of Inf-Net in turn, each in a folder of --out, with the same data, seed and settings, and
 writes `table.json` and `table.csv`. A variant that is finished is not trained again with --resume. The options are
-those of `train.supervised`, but for --network and --init: each variant is an Inf-Net that starts from random weights.
+those of `train.supervised`, but for --network and --init: each variant is an Inf-Net that starts from
+random weights, or with --pretrained from an encoder that knows ImageNet.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from train.fitting.checkpoint import load_checkpoint, write_text
 from train.fitting.loop import fit
 from train.fitting.options import run_program
 from train.fitting.report import write_log
+from train.fitting.start import begin
 from train.fitting.task import Run
 from train.supervised import configured, infection_task, mixing_parser
 
@@ -36,6 +38,7 @@ def _train(options: argparse.Namespace, run: Run) -> None:
         modules = {"partial_decoder": decoder, "reverse_attention": reverse, "edge_attention": edge}
         own = replace(config, options={**config.options, **modules})
         task, _ = infection_task(own, train, validation, run.process.device)
+        task = begin(task, None, own, validation, options.pretrained)
         fit(task, own, run.inside(name))
         if run.process.leads:
             best = load_checkpoint(run.folder / name / "best.pt")

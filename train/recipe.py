@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import math
 import sys
 import time
@@ -34,10 +35,11 @@ def recipes() -> dict[str, dict[str, Any]]:
 
 
 def arguments(options: dict[str, Any], out: Path) -> list[str]:
-    """Options as they stand on a command line; `{out}` in them is the folder of all runs."""
+    """Options as they stand on a command line, tables as JSON; `{out}` in them is the folder of all runs."""
     given = []
     for name, value in options.items():
-        given += [flag(name)] if value is True else [flag(name), str(value).replace("{out}", str(out))]
+        text = json.dumps(value) if isinstance(value, dict) else str(value).replace("{out}", str(out))
+        given += [flag(name)] if value is True else [flag(name), text]
     return given
 
 

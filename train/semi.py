@@ -37,6 +37,7 @@ from train.fitting.options import (
     add_init,
     add_network,
     add_paper,
+    add_pretrained,
     configure,
     epochs,
     run_program,
@@ -110,11 +111,15 @@ def _pool(setup: Setup) -> list[Example]:
 
 
 def train_phase(setup: Setup, name: str, sources: Sources, start: Trained | None = None) -> Trained:
-    """Train a network on one source, from the one that `start` left where it is given, else from --init."""
+    """Train a network on one source, from the one that `start` left where it is given, else from --init or
+    --pretrained."""
     ((source, examples),) = sources.items()
     config = _config(setup, name, source, len(examples))
     task, _ = infection_task(config, sources, setup.validation, setup.run.process.device)
-    task = _after(start, task) if start else begin(task, setup.options.init, config, setup.validation)
+    if start:
+        task = _after(start, task)
+    else:
+        task = begin(task, setup.options.init, config, setup.validation, setup.options.pretrained)
     return _fit(setup, name, task, config)
 
 
@@ -171,6 +176,7 @@ def parser() -> argparse.ArgumentParser:
     options = training_parser(__doc__, ("entropy", "cutmix"))
     add_network(options, NETWORKS)
     add_init(options)
+    add_pretrained(options)
     add_paper(options)
     options.add_argument("--k", type=int, help=f"unlabelled slices of a round; {K} by default")
     for name, steps in STEPS.items():

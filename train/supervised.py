@@ -2,9 +2,10 @@
 
 Sources of slices and their shares in a batch are given by --mix: `labelled` (the radiologist's slices), `pseudo` (the
 published pseudo labels), `coronacases` (lesions of ten patients), `healthy` (a patient without infection), `clear`
-(slices of 45 patients without it), or the path of a folder of your own (see `train.data.folder`). One fold of the
-labelled slices and of every other source but `pseudo` and `healthy` is held out, by patient; pseudo-labelled slices of
-held-out patients are left out too, and an --init that was trained on held-out patients is refused.
+(slices of 45 patients without it), `medseg-volumes` (lesions of four patients, one of whom is held out),
+`infection-free` (slices of two collections), or the path of a folder of your own (see `train.data.folder`). One fold of
+the labelled slices and of every other source but `pseudo` and `healthy` is held out, by patient; pseudo-labelled slices
+of held-out patients are left out too, and an --init that was trained on held-out patients is refused.
 
 --paper: Adam, 100 epochs of the labelled slices, batch 16, each batch at three scales, learning rate 1e-4 and a tenth
 of it after 50 epochs, gradients cut at 0.5, no averaging. The default differs: one scale a step, AdamW with cosine
@@ -28,15 +29,17 @@ from torch import nn
 
 from infnet.errors import InfNetError
 from infnet.measure.metrics import dice, paper_scores
-from infnet.networks.infnet import InfNetOutput
 from train.data import (
     Example,
     clear,
     coronacases,
     folder,
     held_out,
+    infection_free,
     labelled,
+    leave_one_out,
     lesion_free,
+    medseg_volumes,
     pseudo_labelled,
     split_record,
 )
@@ -49,6 +52,7 @@ from train.fitting.options import (
     add_init,
     add_network,
     add_paper,
+    add_pretrained,
     build_network,
     configure,
     epochs,
@@ -66,7 +70,11 @@ READERS: dict[str, Callable[[Path], list[Example]]] = {
     "pseudo": pseudo_labelled,
     "healthy": lesion_free,
     "clear": clear,
+    "medseg-volumes": medseg_volumes,
+    "infection-free": infection_free,
 }
+WITHOUT_INFECTION = ("clear", "infection-free")  # sources where there is no Dice
+FEW_PATIENTS = ("medseg-volumes",)  # sources of fewer patients than folds: each fold holds one of them out
 RECIPE = TrainConfig(steps=2000)
 Sources = dict[str, list[Example]]
 Maps = NDArray[np.float32]
@@ -104,14 +112,16 @@ def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tup
 
     Validation holds a fold of every labelled source of the mix, and of those that `validate_on` names (with commas).
     """
-    if "clear" in validate_on.split(","):
-        raise InfNetError("--validate-on clear: no Dice without infection; see train.validate for what is marked there")
+    for name in set(WITHOUT_INFECTION) & set(validate_on.split(",")):
+        raise InfNetError(f"--validate-on {name}: no Dice without infection; train.validate tells what is marked there")
     names = dict.fromkeys([name for name, _ in config.mix] + validate_on.split(","))
     sources = {name: READERS[name](root) if name in READERS else folder(Path(name)) for name in names}
     train, validation = {}, {}
     for name, examples in sources.items():
         if name in ("pseudo", "healthy"):
             train[name] = examples
+        elif name in FEW_PATIENTS:
+            train[name], validation[name] = leave_one_out(examples, config.fold)
         else:
             train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
     unseen = {e.group for examples in validation.values() for e in examples}
@@ -140,7 +150,7 @@ def infection_task(
             paste((grey, truth), pool, donors, generators(config.seed, step, rows, PASTE), config.cutmix)
         return to_input(grey), truth
 
-    held = {name: Pool(examples, device) for name, examples in validation.items() if name != "clear"}
+    held = {name: Pool(examples, device) for name, examples in validation.items() if name not in WITHOUT_INFECTION}
     task = Task(
         build_network(config),
         batch,
@@ -159,7 +169,7 @@ def predict(network: nn.Module, pool: Pool, indices: Sequence[int], size: int) -
         for start in range(0, len(indices), 8):
             grey, truth = pool.batch(indices[start : start + 8], size)
             output = network(to_input(grey))
-            logits = output.s3 if isinstance(output, InfNetOutput) else output
+            logits = output[0] if isinstance(output, tuple) else output
             maps.append(torch.sigmoid(logits)[:, 0].float().cpu())
             truths.append(truth[:, 0].cpu() > 0.5)
     return torch.cat(maps).numpy(), torch.cat(truths).numpy()
@@ -197,6 +207,7 @@ def mixing_parser(doc: str | None, networks: Sequence[str]) -> argparse.Argument
     """The options of a program that trains on a mix of sources."""
     parser = training_parser(doc, ("steps", "entropy", "cutmix"))
     add_network(parser, networks)
+    add_pretrained(parser)
     add_paper(parser)
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
     parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
@@ -215,7 +226,7 @@ def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sourc
 def _train(options: argparse.Namespace, run: Run) -> None:
     config, train, validation = configured(options)
     task, _ = infection_task(config, train, validation, run.process.device)
-    fit(begin(task, options.init, config, validation), config, run)
+    fit(begin(task, options.init, config, validation, options.pretrained), config, run)
 
 
 def parser() -> argparse.ArgumentParser:

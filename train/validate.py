@@ -1,10 +1,10 @@
 """Measure shipped or freshly trained networks on what was held out: `python -m train.validate --fold 0 --json FILE`.
 
-Labelled slices: cropped already, so the network sees them whole. Coronacases patients: upright, full field, through
-`infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once more with the true lungs,
-to see what the lung network costs, and as 8-bit crops to the lungs, to see whether the crop changes the mask. Of all
-patients also the calibration inside the lungs and the pooled Dice by threshold. Where there is no infection: the area
-that is marked, see `evaluate_negatives`.
+Labelled slices: cropped already, so the network sees them whole. Patients of coronacases and of medseg-volumes:
+upright, full field, through `infnet.segment` with its own lungs, crop and undo, as a user's picture would go; then once
+more with the true lungs, to see what the lung network costs, and as 8-bit crops to the lungs, to see whether the crop
+changes the mask. Of all patients also the calibration inside the lungs and the pooled Dice by threshold. Where there is
+no infection: the area that is marked, see `evaluate_negatives` and `evaluate_infection_free`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,20 @@ from infnet.pipeline.models import Engines, load_engines
 from infnet.pipeline.run import segment
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study
-from train.calibration import by_threshold, false_positives, pooled, reliability
-from train.data import clear, coronacases, data_root, held_out, hounsfield, labelled, training_set
-from train.data.files import files, load_classes, load_slice
+from train.calibration import by_threshold, false_positives, pooled, reliability, spread_of
+from train.data import (
+    clear,
+    coronacases,
+    data_root,
+    held_out,
+    hounsfield,
+    infection_free,
+    labelled,
+    leave_one_out,
+    medseg_volumes,
+    training_set,
+)
+from train.data.files import files, load_classes, load_codes, load_slice
 from train.fitting.checkpoint import load_checkpoint
 from train.maps import load_truth
 from train.predictor import trained
@@ -100,10 +111,15 @@ class Scored:
     lungs: list[NDArray[np.bool_]] = field(default_factory=list)
 
 
-def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict[str, dict[str, Any]]:
-    """Infection and lung scores of coronacases patients, each read as a stack of pictures and segmented whole."""
+def evaluate_patients(
+    engines: Engines, base: Path, patients: list[str], lesions: str = "lesions"
+) -> dict[str, dict[str, Any]]:
+    """Infection and lung scores of patients of the data set in `base`, each a stack of pictures and segmented whole.
+
+    lesions: its folder of masks, in which all above 0 is infection.
+    """
     whole, threshold = Scored(), engines.threshold
-    results = {patient: _evaluate_patient(engines, root / "coronacases", patient, whole) for patient in patients}
+    results = {patient: _evaluate_patient(engines, base, patient, lesions, whole) for patient in patients}
     results["all"] = {
         **summarise(whole.maps, whole.truths, threshold),
         "pooled_dice_with_true_lungs": pooled(whole.maps_with_true_lungs, whole.truths, threshold),
@@ -113,15 +129,17 @@ def evaluate_patients(engines: Engines, root: Path, patients: list[str]) -> dict
     return results
 
 
-def _evaluate_patient(engines: Engines, base: Path, patient: str, whole: Scored) -> dict[str, Any]:
+def _evaluate_patient(engines: Engines, base: Path, patient: str, lesions: str, whole: Scored) -> dict[str, Any]:
     """The scores of one patient, whose slices are added to `whole`."""
     names = sorted(name for name in files(base / "images") if name.startswith(f"{patient}_"))
 
-    def stack(kind: str) -> NDArray[np.uint8]:
+    def masks(kind: str) -> NDArray[np.bool_]:
         paths = files(base / kind)
-        return np.stack([load_slice(paths[name]) for name in names])
+        return np.stack([load_codes(paths[name]) > 0 for name in names])
 
-    pixels, lesions, lungs = stack("images"), stack("lesions") > 0, stack("lungs") > 0
+    images = files(base / "images")
+    pixels = np.stack([load_slice(images[name]) for name in names])
+    truth, lungs = masks(lesions), masks("lungs")
     study = Study(pixels, is_hu=False, name=patient)
     result, threshold = segment(study, engines), engines.threshold
     own_lungs = result.lungs > 0
@@ -129,14 +147,14 @@ def _evaluate_patient(engines: Engines, base: Path, patient: str, whole: Scored)
     crops = [_as_crop(engines, plane, inside) >= threshold for plane, inside in zip(pixels, lungs, strict=True)]
     whole.maps += list(result.probability)
     whole.maps_with_true_lungs += list(with_true_lungs)
-    whole.truths += list(lesions)
+    whole.truths += list(truth)
     whole.lungs += list(own_lungs)
     lungs_dice = float(np.mean([dice(own, true) for own, true in zip(own_lungs, lungs, strict=True)]))
     return {
-        **summarise(list(result.probability), list(lesions), threshold),
-        "pooled_dice_with_true_lungs": pooled(list(with_true_lungs), list(lesions), threshold),
+        **summarise(list(result.probability), list(truth), threshold),
+        "pooled_dice_with_true_lungs": pooled(list(with_true_lungs), list(truth), threshold),
         "lungs_dice": round(lungs_dice, 4),
-        "lesion_outside_lungs": round(float((lesions & ~own_lungs).sum() / max(lesions.sum(), 1)), 4),
+        "lesion_outside_lungs": round(float((truth & ~own_lungs).sum() / max(truth.sum(), 1)), 4),
         "agreement_with_crops": pooled(list(with_true_lungs), crops, threshold),
     }
 
@@ -165,6 +183,37 @@ def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dic
         slices = Study(np.stack([hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False)
         marked["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
     return marked
+
+
+def evaluate_infection_free(engines: Engines, root: Path, fold: int) -> dict[str, dict[str, float]]:
+    """Pixels marked on held-out pictures of infection-free, each read by itself, by the collection they come from."""
+    areas: dict[str, list[int]] = {}
+    pictures = files(root / "infection-free" / "images")
+    for example in held_out(infection_free(root), fold)[1]:
+        grey = load_slice(pictures[example.name])
+        result = segment(Study(grey[None], is_hu=False, name=example.name), engines)
+        areas.setdefault(example.name.split("_")[0], []).append(int(np.count_nonzero(result.labels)))
+    return {name: spread_of(np.array(each)) for name, each in areas.items()}
+
+
+def _evaluate(engines: Engines, root: Path, fold: int) -> dict[str, Any]:
+    """All scores on what a fold holds out, and its names and patients; of data sets that not everybody has, where they
+    are there."""
+    names = [e.name for e in held_out(labelled(root), fold)[1]]
+    patients = sorted({e.group for e in held_out(coronacases(root), fold)[1]})
+    results: dict[str, Any] = {
+        "labelled": evaluate_labelled(engines, root, names),
+        "coronacases": evaluate_patients(engines, root / "coronacases", patients),
+        "negative": evaluate_negatives(engines, root, fold),
+        "held_out": {"labelled": names, "coronacases": patients},
+    }
+    if (volumes := root / "medseg-volumes").is_dir():
+        left_out = sorted({e.group for e in leave_one_out(medseg_volumes(root), fold)[1]})
+        results["medseg-volumes"] = evaluate_patients(engines, volumes, left_out, "classes")
+        results["held_out"]["medseg-volumes"] = left_out
+    if (root / "infection-free").is_dir():
+        results["infection-free, pixels"] = evaluate_infection_free(engines, root, fold)
+    return results
 
 
 def with_checkpoint(engines: Engines, path: Path, role: str = "infection") -> Engines:
@@ -198,15 +247,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             engines = replace(engines, infection=replace(engines.infection, entry=entry))
         if options.threshold is not None:
             engines = engines.with_threshold(options.threshold)
-        names = [e.name for e in held_out(labelled(options.data), options.fold)[1]]
-        patients = sorted({e.group for e in held_out(coronacases(options.data), options.fold)[1]})
-        results = {
-            "labelled": evaluate_labelled(engines, options.data, names),
-            "coronacases": evaluate_patients(engines, options.data, patients),
-            "negative": evaluate_negatives(engines, options.data, options.fold),
-            "held_out": {"labelled": names, "coronacases": patients},
-        }
-        text = json.dumps(results, indent=1)
+        text = json.dumps(_evaluate(engines, options.data, options.fold), indent=1)
         print(text)
         if options.json:
             options.json.write_text(text + "\n")

@@ -22,7 +22,8 @@ STAGES = {
     "S_g": "global map",
     "S_5": "reverse attention 5",
     "S_4": "reverse attention 4",
-    "S_3": "the prediction",
+    "S_3": "reverse attention 3",
+    "S_2": "reverse attention 2",
     "edge": "edge attention",
 }
 
@@ -180,8 +181,9 @@ def _stages(shown: Shown) -> None:
         row = list(maps.items())[start : start + 3]
         for column, (stage, probability) in zip(st.columns(3), row, strict=False):
             with column:
-                st.markdown(f"**{stage}** &nbsp; :gray[{STAGES[stage]}]")
-                alt = f"Slice {shown.number}, {STAGES[stage]}, at most {float(probability.max()):.2f}"
+                caption = "the prediction" if stage == stages.prediction(maps) else STAGES[stage]
+                st.markdown(f"**{stage}** &nbsp; :gray[{caption}]")
+                alt = f"Slice {shown.number}, {caption}, at most {float(probability.max()):.2f}"
                 picture = pictures.stage_picture(reading.study, shown.index, probability, alt)
                 widgets.show_slice(picture, shown.number, 1, f"stage-{stage}", slices.go, tall="28vh")
 

@@ -5,17 +5,22 @@
                                  └────┴────┴── partial decoder ── S_g
     S_g ── reverse attention on f5 ── S_5 ── on f4 ── S_4 ── on f3 ── S_3 = the prediction
 
-Sizes at the right of the lines are those of a 352 x 352 input.
+Sizes at the right of the lines are those of a 352 x 352 input. Beyond the paper, any backbone of timm with features at
+strides 4 to 32 can take the place of Res2Net-50, and one more reverse attention, on f2, can give S_2 after S_3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+PUBLISHED_BACKBONE = "res2net50d"  # Res2Net-50 v1b, as timm calls it
+STRIDES = (4, 8, 16, 32)  # of f2, f3, f4 and f5: input pixels to one of the feature
 
 
 class InfNetOutput(NamedTuple):
@@ -24,6 +29,17 @@ class InfNetOutput(NamedTuple):
     `edge`: None without edge attention. Without reverse attention the first four are one tensor.
     """
 
+    s3: Tensor
+    s4: Tensor
+    s5: Tensor
+    s_g: Tensor
+    edge: Tensor | None
+
+
+class FinerOutput(NamedTuple):
+    """`InfNetOutput` with the map of a fourth reverse attention in front: `s2` is the prediction."""
+
+    s2: Tensor
     s3: Tensor
     s4: Tensor
     s5: Tensor
@@ -150,51 +166,64 @@ class ReverseAttention(nn.Module):
 class InfNet(nn.Module):
     """Inf-Net. Input (N, 3, H, W), ImageNet-normalised grey; H and W multiples of 32, 352 as published.
 
-    Returns `InfNetOutput`, logits at input size; sigmoid of `s3` is the infection probability.
+    Returns `InfNetOutput`, or `FinerOutput` with four attention widths: logits at input size, the prediction first; its
+    sigmoid is the infection probability.
 
-    backbone: a ResNet-like network of timm with a deep or plain stem; the published one is Res2Net-50 v1b.
+    backbone: a network of timm with features at strides 4, 8, 16 and 32; the published one is Res2Net-50 v1b.
     partial_decoder, reverse_attention, edge_attention: the parts that Table IV of the paper takes away. Without the
     partial decoder S_g is a 1 x 1 convolution of f5; without reverse attention S_3 is S_g; without edge attention the
     edge map is None. Edge attention serves the reverse attention and needs it (ValueError).
+    decoder_width, edge_width: channels inside the partial decoder, and of e_att.
+    attention_widths: channels of the reverse attentions on f5, f4 and f3; a fourth number adds one on f2, S_2, and
+    makes it the prediction. Raises ValueError for a backbone or a number of widths that does not fit.
     """
 
     def __init__(
         self,
-        backbone: str = "res2net50d",
+        backbone: str = PUBLISHED_BACKBONE,
         partial_decoder: bool = True,
         reverse_attention: bool = True,
         edge_attention: bool = True,
+        decoder_width: int = 32,
+        edge_width: int = 64,
+        attention_widths: Sequence[int] = (256, 64, 64),
     ) -> None:
         super().__init__()
         if edge_attention and not reverse_attention:
             raise ValueError("edge attention feeds the reverse attention: switch both off, or both on")
-        self.backbone: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
-        stages: Any = self.backbone.feature_info
-        low, *high = (stage["num_chs"] for stage in stages[1:])  # 256; 512, 1024, 2048
-        edge = 64 if edge_attention else 0
+        if len(attention_widths) not in (3, 4):
+            raise ValueError(f"{len(attention_widths)} attention widths; give three, or four with one for S_2")
+        self.backbone: Any = timm.create_model(backbone, pretrained=False, features_only=True)
+        info: Any = self.backbone.feature_info
+        strides = info.reduction()
+        if not set(STRIDES) <= set(strides):
+            raise ValueError(f"backbone {backbone}: features at strides {strides}; choose one with 4, 8, 16 and 32")
+        self.levels = [strides.index(stride) for stride in STRIDES]
+        low, *high = (info.channels()[level] for level in self.levels)  # 256; 512, 1024, 2048
+        edge = edge_width if edge_attention else 0
         if partial_decoder:
-            self.rfb3, self.rfb4, self.rfb5 = (ReceptiveFieldBlock(channels) for channels in high)
-            self.partial_decoder = PartialDecoder()
+            self.rfb3, self.rfb4, self.rfb5 = (ReceptiveFieldBlock(channels, decoder_width) for channels in high)
+            self.partial_decoder = PartialDecoder(decoder_width)
         else:
             self.coarse = nn.Conv2d(high[2], 1, 1)
         if edge_attention:
-            self.edge_attention = EdgeAttention(low)
+            self.edge_attention = EdgeAttention(low, edge_width)
+        fourth = reverse_attention and len(attention_widths) == 4
         if reverse_attention:
-            self.ra5 = ReverseAttention(high[2], 256, kernel=5, refinements=3, head_kernel=1, edge=edge)
-            self.ra4 = ReverseAttention(high[1], 64, kernel=3, refinements=2, head_kernel=3, edge=edge)
-            self.ra3 = ReverseAttention(high[0], 64, kernel=3, refinements=2, head_kernel=3, edge=edge)
-        self.parts = (partial_decoder, reverse_attention, edge_attention)
+            w5, w4, w3, *w2 = attention_widths
+            self.ra5 = ReverseAttention(high[2], w5, kernel=5, refinements=3, head_kernel=1, edge=edge)
+            self.ra4 = ReverseAttention(high[1], w4, kernel=3, refinements=2, head_kernel=3, edge=edge)
+            self.ra3 = ReverseAttention(high[0], w3, kernel=3, refinements=2, head_kernel=3, edge=edge)
+            if fourth:
+                self.ra2 = ReverseAttention(low, w2[0], kernel=3, refinements=2, head_kernel=3, edge=edge)
+        self.parts = (partial_decoder, reverse_attention, edge_attention, fourth)
 
-    def forward(self, x: Tensor) -> InfNetOutput:
+    def forward(self, x: Tensor) -> InfNetOutput | FinerOutput:
         if x.shape[-2] % 32 or x.shape[-1] % 32:
             raise ValueError(f"Inf-Net takes sides that are multiples of 32, not {tuple(x.shape[-2:])}")
-        partial_decoder, reverse_attention, edge_attention = self.parts
-        net = self.backbone
-        f1 = net.maxpool(net.act1(net.bn1(net.conv1(x))))  # 64 x 88
-        f2 = net.layer1(f1)  # 256 x 88
-        f3 = net.layer2(f2)  # 512 x 44
-        f4 = net.layer3(f3)  # 1024 x 22
-        f5 = net.layer4(f4)  # 2048 x 11
+        partial_decoder, reverse_attention, edge_attention, fourth = self.parts
+        features = self.backbone(x)
+        f2, f3, f4, f5 = (features[level] for level in self.levels)  # 256 x 88, 512 x 44, 1024 x 22, 2048 x 11
 
         e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)  # 64 x 88, 1 x 88
         s_g = (
@@ -209,10 +238,14 @@ class InfNet(nn.Module):
         s5 = self.ra5(f5, s_g, e_att)  # 1 x 11
         s4 = self.ra4(f4, s5, e_att)  # 1 x 22
         s3 = self.ra3(f3, s4, e_att)  # 1 x 44
-        return InfNetOutput(
+        output = InfNetOutput(
             s3=resize(s3, size),
             s4=resize(s4, size),
             s5=resize(s5, size),
             s_g=resize(s_g, size),
             edge=None if edge is None else resize(edge, size),
         )
+        if not fourth:
+            return output
+        s2 = self.ra2(f2, s3, e_att)  # 1 x 88
+        return FinerOutput(resize(s2, size), *output)

@@ -1,7 +1,8 @@
-"""The maps inside the network for one slice: S_g, S_5, S_4, S_3 and the edge (Inf-Net, Fig. 2 of the paper)."""
+"""The maps inside the network for one slice (Inf-Net, Fig. 2 of the paper): S_g, S_5, S_4, S_3, S_2, and the edge."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from infnet import weights
 from infnet.errors import GeometryError, WeightsError
 from infnet.geometry.box import restore
 from infnet.geometry.grid import Grid
-from infnet.pipeline.inputs import grey_slices, network_box, squares, to_8_bits
+from infnet.pipeline.inputs import CHANNELS, grey_slices, network_box, squares, to_8_bits
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import load_engines
 from infnet.study import Study
@@ -21,19 +22,25 @@ from infnet.study import Study
 if TYPE_CHECKING:
     from torch import nn
 
-STAGES = {"S_g": "s_g", "S_5": "s5", "S_4": "s4", "S_3": "s3", "edge": "edge"}  # in the order they arise
+# Stages and their fields in the network's output, in the order they arise; S_2 needs a fourth reverse attention.
+STAGES = {"S_g": "s_g", "S_5": "s5", "S_4": "s4", "S_3": "s3", "S_2": "s2", "edge": "edge"}
+
+
+def prediction(names: Container[str]) -> str:
+    """The last of these stages to look for infection, whose map is the network's answer: S_2, or S_3 without it."""
+    return "S_2" if "S_2" in names else "S_3"
 
 
 def stages(
     study: Study, index: int, infection: str | None = None, lungs: NDArray[np.uint8] | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Probability maps of the network's stages on upright slice `index`: S_g, S_5, S_4, S_3, edge, in this order.
+    """Probability maps of the network's stages on upright slice `index`: S_g, S_5, S_4, S_3, S_2, edge, in this order.
 
     infection: registry name of the network, the default one where not given. lungs: `Segmentation.lungs` of the study;
     with them the box is the one that `segment` used, without them the lungs are found on this slice alone.
     Each map is float32 (row, column) on the upright slice, 0 outside the box of the lungs (everywhere, where the slice
-    has no lung). S_3 within the lungs is the slice's infection probability. A network without edge attention has no
-    edge map. Runs the torch network, on the processor.
+    has no lung). The `prediction` within the lungs is the slice's infection probability. A network without a fourth
+    reverse attention has no S_2, one without edge attention no edge map. Runs the torch network, on the processor.
 
     Raises GeometryError for an index out of range or lungs of another grid, WeightsError for an unknown network or one
     without stages.
@@ -55,7 +62,8 @@ def stages(
     network, size = _network(name)
     rows, columns = shape
     if box is None:
-        return {stage: np.zeros((rows, columns), np.float32) for stage in STAGES}
+        nothing = np.zeros((1, CHANNELS["infection"], 32, 32), np.float32)
+        return {stage: np.zeros((rows, columns), np.float32) for stage in _run(network, nothing)}
     maps = _run(network, squares(grey, [(0, box)], size))
     return {stage: restore(probability, box, (rows, columns)) for stage, probability in maps.items()}
 
@@ -83,5 +91,5 @@ def _run(network: nn.Module, batch: NDArray[np.float32]) -> dict[str, NDArray[np
 
     with torch.inference_mode():
         out = network(torch.from_numpy(batch))
-    maps = {stage: getattr(out, field) for stage, field in STAGES.items()}
+    maps = {stage: getattr(out, field, None) for stage, field in STAGES.items()}
     return {stage: torch.sigmoid(m)[0, 0].numpy() for stage, m in maps.items() if m is not None}

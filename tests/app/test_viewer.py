@@ -131,22 +131,36 @@ def test_heat_map_and_hu_bands_are_other_pictures_of_the_same_slice(viewer: AppT
     assert len(set(values)) == 1, "HU and classes under the pointer stay the same"
 
 
-def test_stages_of_the_network_as_a_strip(viewer: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("names", "captions"),
+    [
+        (
+            ("S_g", "S_5", "S_4", "S_3", "edge"),
+            ("global map", "reverse attention 5", "reverse attention 4", "the prediction", "edge attention"),
+        ),
+        (("S_4", "S_3", "S_2"), ("reverse attention 4", "reverse attention 3", "the prediction")),
+    ],
+)
+def test_stages_of_the_network_as_a_strip(
+    viewer: AppTest, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], captions: tuple[str, ...]
+) -> None:
     from infnet.pipeline import stages
 
     asked = []
 
     def fake(study: infnet.Study, index: int, infection: str | None, lungs: np.ndarray) -> dict[str, np.ndarray]:
         asked.append((index, infection))
-        return {name: np.full((96, 96), 0.25, np.float32) for name in ("S_g", "S_5", "S_4", "S_3", "edge")}
+        return {name: np.full((96, 96), 0.25, np.float32) for name in names}
 
     monkeypatch.setattr(stages, "stages", fake)
     choose(viewer, "View", "Stages")
     viewer.run()
     assert asked == [(viewer.slider(key="slice").value - 1, "fake-infection")]
     alts = [head["alt"] for head, _ in slices(viewer)]
-    assert len(alts) == 5
-    assert all(alt.endswith("at most 0.25") for alt in alts)
+    number = viewer.slider(key="slice").value
+    assert alts == [f"Slice {number}, {caption}, at most 0.25" for caption in captions]
+    headings = {f"**{name}** &nbsp; :gray[{caption}]" for name, caption in zip(names, captions, strict=True)}
+    assert headings <= {element.value for element in viewer.markdown}
     assert sum(len(data) for _, data in slices(viewer)) < 1_000_000
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from infnet.errors import GeometryError, WeightsError
 from infnet.geometry.grid import Grid
+from infnet.networks import build
 from infnet.phantom import chest
 from infnet.pipeline import stages as module
 from infnet.pipeline.models import load_engines
 from infnet.pipeline.run import segment
-from infnet.pipeline.stages import stages
+from infnet.pipeline.stages import prediction, stages
 from infnet.study import Study
 from tests.orders import stored
 
@@ -22,16 +24,16 @@ def known():
     return phantom, segment(phantom.study, load_engines())
 
 
-def test_s_3_within_the_lungs_is_the_probability_of_the_slice(known):
+def test_the_prediction_within_the_lungs_is_the_probability_of_the_slice(known):
     phantom, result = known
     index = int(np.argmax((result.labels > 0).sum((1, 2))))
     found = stages(phantom.study, index, lungs=result.lungs)
-    assert list(found) == ["S_g", "S_5", "S_4", "S_3", "edge"]
+    assert [name for name in found if name != "S_2"] == ["S_g", "S_5", "S_4", "S_3", "edge"]
     for name, probability in found.items():
         assert probability.shape == (192, 192), name
         assert probability.dtype == np.float32
         assert 0 <= probability.min() <= probability.max() <= 1
-    inside = found["S_3"] * (result.lungs[index] > 0)
+    inside = found[prediction(found)] * (result.lungs[index] > 0)
     assert np.abs(inside - result.probability[index]).max() < 0.1  # another engine, perhaps another precision
     assert result.probability[index].max() > 0.5
     assert not found["S_g"][0].any()  # beside the box of the lungs
@@ -47,14 +49,35 @@ def test_the_order_of_storage_does_not_matter(known):
 def test_without_lungs_they_are_found_on_the_slice(known):
     phantom, result = known
     one, other = stages(phantom.study, 1, lungs=result.lungs), stages(phantom.study, 1)
-    assert np.abs(one["S_3"] - other["S_3"]).mean() < 0.02
+    name = prediction(one)
+    assert np.abs(one[name] - other[name]).mean() < 0.02
 
 
 def test_a_slice_without_lung_is_zero_everywhere(known):
     phantom, result = known
     found = stages(phantom.study, 1, lungs=np.zeros_like(result.lungs))
-    assert len(found) == 5
+    assert list(found) == list(stages(phantom.study, 1, lungs=result.lungs))
     assert not any(m.any() for m in found.values())
+
+
+@pytest.mark.parametrize("box", ["lungs", "none"])
+@pytest.mark.parametrize(
+    ("options", "names", "last"),
+    [
+        ({"attention_widths": [8, 8, 8]}, ["S_g", "S_5", "S_4", "S_3", "edge"], "S_3"),
+        ({"attention_widths": [8, 8, 8, 8]}, ["S_g", "S_5", "S_4", "S_3", "S_2", "edge"], "S_2"),
+        ({"attention_widths": [8, 8, 8, 8], "edge_attention": False}, ["S_g", "S_5", "S_4", "S_3", "S_2"], "S_2"),
+    ],
+)
+def test_a_network_shows_the_stages_that_it_has(known, monkeypatch, options, names, last, box):
+    phantom, result = known
+    torch.manual_seed(0)
+    network = build("inf-net", backbone="resnet10t", **options).eval()
+    monkeypatch.setattr(module, "_network", lambda name: (network, 64))
+    found = stages(phantom.study, 1, lungs=result.lungs if box == "lungs" else np.zeros_like(result.lungs))
+    assert list(found) == names
+    assert prediction(found) == last
+    assert all(m.shape == (192, 192) and m.any() == (box == "lungs") for m in found.values())
 
 
 def test_the_network_is_kept(known):

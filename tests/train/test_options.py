@@ -55,6 +55,7 @@ OWN = {
     "cutmix": ["1"],
     "paper": [],
     "unguided": [],
+    "pretrained": [],
     "network": ["unet", "--options", '{"encoder": "resnet18"}'],
     "mix": ["pseudo=1"],
     "validate_on": ["labelled,coronacases"],
@@ -93,6 +94,13 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
+def know_nothing(network: torch.nn.Module, backbone: str) -> None:
+    """In the place of ImageNet weights, which are not at hand for every backbone."""
+    assert backbone == "resnet10t"
+    for parameter in network.backbone.parameters():
+        torch.nn.init.zeros_(parameter)
+
+
 class Begun(Exception):  # noqa: N818 - what the test waits for
     """The last `fit` was called; the program need not go on."""
 
@@ -106,7 +114,8 @@ def facts(task: Task) -> tuple[Any, ...]:
     if truth.ndim == 4 and type(task.network).__name__ == "InfNet":
         output = InfNetOutput(first, first, first, first, first)
     shapes = [tuple(p.shape) for p in task.network.parameters()]
-    return tuple(x.shape), x.double().sum().item(), float(task.loss(output, truth)), shapes, task.split
+    weights = sum(float(p.detach().double().sum()) for p in task.network.parameters())
+    return tuple(x.shape), x.double().sum().item(), float(task.loss(output, truth)), shapes, weights, task.split
 
 
 def behaviour(program: Any, given: list[str], setup: tuple[Path, pytest.MonkeyPatch, Path], phase: str) -> list[Any]:
@@ -125,6 +134,7 @@ def behaviour(program: Any, given: list[str], setup: tuple[Path, pytest.MonkeyPa
         return task.network
 
     monkeypatch.setattr(program, "fit", fit)
+    monkeypatch.setattr("train.fitting.start.load_pretrained", know_nothing)
     monkeypatch.setattr(semi, "read_label", lambda folder, example: example.mask)
     monkeypatch.setattr(program, "run_program", lambda parser, argv, body: call(body, parser.parse_args(argv)))
     plain = ["--data", str(data), "--out", str(out), "--batch", "2", "--size", "64", *SLIM[program]]
@@ -170,6 +180,8 @@ def test_the_run_is_what_the_command_line_says(tmp_path):
         (lungs, ["--paper"]),
         (lungs, ["--cutmix", "1"]),
         (lungs, ["--entropy", "1"]),
+        (lungs, ["--pretrained"]),
+        (multiclass, ["--pretrained"]),
         (multiclass, ["--cutmix", "1"]),
         (multiclass, ["--entropy", "1"]),
         (ablation, ["--init", "run"]),

@@ -33,7 +33,7 @@ def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monk
         config = program.configure(options, program.RECIPE).as_dict()
         for key, value in run["options"].items():
             assert config.get(key, value) == value or key == "mix", key
-            assert key in config or key in ("init", "validate_on"), key
+            assert key in config or key in ("init", "validate_on", "pretrained"), key
         if run["program"] == "supervised":
             sources = {source for source, _ in supervised.parse_mix(options.mix)} | set(options.validate_on.split(","))
             assert sources <= set(supervised.READERS)

@@ -72,10 +72,55 @@ def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == one["pooled_dice"]
     assert whole["pooled_dice_with_true_lungs"] > 0.5
     assert found["negative"] == {}
+    assert "medseg-volumes" not in found
     with pytest.raises(SystemExit) as stopped:
         validate.main(["--data", str(data / "nowhere")])
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_data_sets_that_not_everybody_has_are_scored_where_they_are(data, monkeypatch):
+    monkeypatch.setattr("infnet.pipeline.models.load_engines", fake_engines)
+    rng = np.random.default_rng(2)
+    for patient in (1, 4):
+        grey, kinds = slice_with_lesion(rng)
+        for part, array in (("images", grey), ("classes", kinds), ("lungs", (grey < 200) * 255)):
+            save(data / "medseg-volumes" / part / f"medseg{patient}_z001.png", array.astype(np.uint8))
+    grey = window_hu(chest(slices=3, rows=256, columns=256, spacing=(80.0, 1.4, 1.4)).study.pixels[1])
+    for block in range(5):
+        save(data / "infection-free" / "images" / f"iqoth_{block * 64:04}.png", grey)
+    found = validate._evaluate(fake_engines(), data, fold=1)
+    assert found["held_out"]["medseg-volumes"] == ["medseg4"]
+    assert found["medseg-volumes"].keys() == {"medseg4", "all"}
+    assert found["infection-free, pixels"]["iqoth"]["slices"] == 1
+
+
+def test_volumes_with_classes_count_any_class_as_infection(tmp_path):
+    rng = np.random.default_rng(1)
+    for number in (1, 2):
+        grey, kinds = slice_with_lesion(rng)
+        for part, array in (("images", grey), ("classes", kinds), ("lungs", np.where(grey < 210, 255, 0))):
+            save(tmp_path / part / f"medseg1_z00{number}.png", array.astype(np.uint8))
+    found = validate.evaluate_patients(fake_engines(), tmp_path, ["medseg1"], "classes")
+    assert found.keys() == {"medseg1", "all"}
+    assert found["medseg1"]["count"] == 2
+    assert found["medseg1"]["pooled_dice_with_true_lungs"] > 0.9
+
+
+def test_what_is_marked_on_infection_free_slices_is_told_by_collection(tmp_path, monkeypatch):
+    monkeypatch.setattr("infnet.pipeline.models.load_engines", fake_engines)
+    made = chest(slices=3, rows=256, columns=256, spacing=(80.0, 1.4, 1.4))
+    grey = window_hu(made.study.pixels[1])
+    for block in range(5):
+        for source in ("iqoth", "sarscov2"):
+            save(tmp_path / "infection-free" / "images" / f"{source}_{block * 64:04}.png", grey)
+    held = [validate.evaluate_infection_free(fake_engines(), tmp_path, fold) for fold in range(5)]
+    assert sum(kind["slices"] for fold in held for kind in fold.values()) == 10
+    pixels = int((segment(Study(grey[None], is_hu=False), fake_engines()).labels > 0).sum())
+    for fold in held:
+        for name, kind in fold.items():
+            assert name in ("iqoth", "sarscov2")
+            assert kind["median"] == kind["largest"] == pixels > 0
 
 
 def test_a_slice_cut_to_its_lungs_gives_the_mask_of_the_whole_slice():

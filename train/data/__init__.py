@@ -7,7 +7,7 @@ Examples, or lay it out as `folder` reads it.
     files          folders of pictures, and how a picture or a mask is decoded
     example        `Example`, and how a slice becomes one
     covid_semiseg  COVID-SemiSeg: labelled, unlabelled and pseudo-labelled slices
-    folders        full-field slices: your own, coronacases, and scans without infection
+    folders        full-field slices: your own, patients with lesions, and scans without infection
     lungs          full-field slices with lung masks
     splits         folds of groups, and the record of a split
 """
@@ -24,9 +24,9 @@ from train.data.covid_semiseg import (
 )
 from train.data.example import STORED, Example
 from train.data.files import data_root
-from train.data.folders import clear, coronacases, folder, hounsfield, lesion_free
+from train.data.folders import clear, coronacases, folder, hounsfield, infection_free, lesion_free, medseg_volumes
 from train.data.lungs import lung_masks
-from train.data.splits import folds, held_out, split_record
+from train.data.splits import folds, held_out, leave_one_out, split_record
 
 __all__ = [
     "STORED",
@@ -42,9 +42,12 @@ __all__ = [
     "held_out",
     "hounsfield",
     "in_dataset",
+    "infection_free",
     "labelled",
+    "leave_one_out",
     "lesion_free",
     "lung_masks",
+    "medseg_volumes",
     "pseudo_labelled",
     "split_record",
     "training_set",

@@ -1,4 +1,4 @@
-"""Full-field slices: your own folders, the coronacases patients, and scans without infection."""
+"""Full-field slices: your own folders, the coronacases and medseg patients, and scans without infection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from infnet.grey import window_hu
+from infnet.study import Study
 from train.data.example import Example, cropped, store, store_classes, windowed
 from train.data.files import Grey, as_binary, as_classes, files, load_slice, masks_beside, opened, read_each
 
 PADDING = -1024  # HU; what lies below is not part of the scan
 LUNG_SHARE = 0.005  # of a slice: with less lung than this it is left out
+BLOCK = 64  # neighbouring numbers of `infection_free` that are one group
 
 
 def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool = False) -> list[Example]:
@@ -51,6 +53,48 @@ def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool
 def coronacases(root: Path) -> list[Example]:
     """Slices of ten patients, upright and full field, cropped round the true lungs; infection masks."""
     return folder(root / "coronacases", masks="lesions")
+
+
+def medseg_volumes(root: Path, classes: bool = False) -> list[Example]:
+    """Slices of four patients, upright and full field with abdomen, cropped round the true lungs.
+
+    Infection masks, or with `classes` 0 background, 1 GGO, 2 consolidation. A slice without lung is left out.
+    """
+    base = root / "medseg-volumes"
+    classes_of, lungs_of = masks_beside(base / "classes"), masks_beside(base / "lungs", "lung mask")
+
+    def read(path: Path) -> Example | None:
+        image = load_slice(path)
+        kinds, inside = as_classes(classes_of(path, image.shape), path), lungs_of(path, image.shape) > 0
+        mask = kinds if classes else ((kinds > 0) * 255).astype(np.uint8)
+        group = path.stem.rsplit("_z", 1)[0]
+        return cropped(Example(path.stem, group, windowed(image), mask), inside, classes) if inside.any() else None
+
+    return read_each(read, files(base / "images").values())
+
+
+def infection_free(root: Path) -> list[Example]:
+    """Slices of `infection-free`, without masks: empty ones, cropped as the app does with the shipped lung network.
+
+    A slice in which it finds no lung is left out. Nobody knows the patients; neighbours in number are one group.
+    """
+    from infnet.pipeline.lungs import find_lungs
+    from infnet.pipeline.models import load_engines
+
+    model = load_engines().lungs
+    examples = []
+    for path in files(root / "infection-free" / "images").values():
+        grey = windowed(load_slice(path))
+        inside = find_lungs(Study(grey[None], is_hu=False, name=path.stem), grey[None], model)[0] > 0
+        if inside.any():
+            examples.append(cropped(Example(path.stem, _block(path.stem), grey, np.zeros_like(grey)), inside))
+    return examples
+
+
+def _block(name: str) -> str:
+    """The group of a slice named SOURCE_NUMBER."""
+    source, _, number = name.rpartition("_")
+    return f"{source}-{int(number) // BLOCK}"
 
 
 def lesion_free(root: Path) -> list[Example]:

@@ -30,6 +30,16 @@ def held_out(
     return ([e for e in examples if fold_of[e.group] != fold], [e for e in examples if fold_of[e.group] == fold])
 
 
+def leave_one_out(examples: Sequence[Example], fold: int) -> tuple[list[Example], list[Example]]:
+    """As `held_out`, for fewer groups than folds: fold number f holds out the group at position f of the sorted ones,
+    from the first again after the last."""
+    groups = sorted({e.group for e in examples})
+    if fold < 0 or len(groups) < 2:
+        return list(examples), []
+    out = groups[fold % len(groups)]
+    return [e for e in examples if e.group != out], [e for e in examples if e.group == out]
+
+
 def split_record(
     train: Mapping[str, Sequence[Example]], validation: Mapping[str, Sequence[Example]]
 ) -> dict[str, dict[str, Any]]:

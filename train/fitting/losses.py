@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infnet.networks.infnet import InfNetOutput
+from infnet.networks.infnet import FinerOutput, InfNetOutput
 
 
 def boundary_weight(truth: Tensor) -> Tensor:
@@ -31,22 +31,23 @@ def edge_of(truth: Tensor) -> Tensor:
     return F.max_pool2d(mask, 3, 1, 1) + F.max_pool2d(-mask, 3, 1, 1)
 
 
-def infnet_loss(output: InfNetOutput, truth: Tensor, entropy: float = 1.0) -> Tensor:
-    """L_seg on S_g, S_5, S_4, S_3 plus the edge loss (Eq. 1, 5). `truth` (N, 1, H, W) in [0, 1], soft or hard.
+def infnet_loss(output: InfNetOutput | FinerOutput, truth: Tensor, entropy: float = 1.0) -> Tensor:
+    """L_seg on S_g, S_5, S_4, S_3, and S_2 where there is one, plus the edge loss (Eq. 1, 5).
 
-    Parts that the network was built without add nothing.
+    truth: (N, 1, H, W) in [0, 1], soft or hard. Parts that the network was built without add nothing.
     """
     weight = boundary_weight(truth)
-    maps = {id(m): m for m in (output.s3, output.s4, output.s5, output.s_g)}.values()
+    *outputs, _ = output
+    maps = {id(m): m for m in outputs if m is not None}.values()
     total = sum((segmentation_loss(m.float(), truth, weight, entropy) for m in maps), truth.new_zeros(()))
     if output.edge is not None:
         total = total + F.binary_cross_entropy_with_logits(output.edge.float(), edge_of(truth))
     return total
 
 
-def infection_loss(output: InfNetOutput | Tensor, truth: Tensor, entropy: float = 1.0) -> Tensor:
+def infection_loss(output: InfNetOutput | FinerOutput | Tensor, truth: Tensor, entropy: float = 1.0) -> Tensor:
     """The loss of any network for infection: Inf-Net's, or L_seg (Eq. 4) on the one map of a baseline."""
-    if isinstance(output, InfNetOutput):
+    if isinstance(output, tuple):
         return infnet_loss(output, truth, entropy)
     return segmentation_loss(output.float(), truth, boundary_weight(truth), entropy)
 

@@ -77,6 +77,10 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init", help="start from the network of this checkpoint, or of this model of the registry")
 
 
+def add_pretrained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pretrained", action="store_true", help="the encoder of Inf-Net starts from ImageNet")
+
+
 def add_paper(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
 

@@ -1,4 +1,4 @@
-"""What a run starts from: a checkpoint, a model of the registry, or the encoder of one, none of them with leaks."""
+"""What a run starts from: a checkpoint, a model of the registry, the encoder of one, or ImageNet; none with leaks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from infnet import weights
 from infnet.errors import InfNetError
+from infnet.networks.infnet import PUBLISHED_BACKBONE
 from train.data import Example
 from train.fitting.checkpoint import averaged, load_checkpoint
 from train.fitting.config import TrainConfig
+from train.fitting.pretrained import load_pretrained
 from train.fitting.task import Task
 
 # Where the registry says what a shipped model did not see of a source: names, groups, or only their number.
@@ -24,17 +26,36 @@ HELD_OUT = {
     "coronacases": "coronacases",
     "clear": "lungs-hu patients",
     "lungs-hu": "lungs-hu patients",
+    "medseg-volumes": "medseg-volumes",
+    "infection-free": "infection-free",
 }
 BACKBONE, ENCODER = "backbone.", "encoder.model."  # in Inf-Net, and in a network with an encoder of timm
 
 
-def begin(task: Task, source: str | None, config: TrainConfig, validation: Mapping[str, Sequence[Example]]) -> Task:
+def begin(
+    task: Task,
+    source: str | None,
+    config: TrainConfig,
+    validation: Mapping[str, Sequence[Example]],
+    pretrained: bool = False,
+) -> Task:
     """The task with the network of `source` loaded, and in its split the groups that this network has seen before.
 
-    Raises InfNetError where the network does not fit, or was trained on groups that validate here.
+    pretrained: the encoder of an Inf-Net knows ImageNet. Raises InfNetError where it and `source` are given, or where
+    the network does not fit, or was trained on groups that validate here.
     """
+    if pretrained:
+        _know_imagenet(task.network, source, config)
     start_from(task.network, source)
     return replace(task, split={**task.split, "seen before": sorted(seen_by(source, config, validation))})
+
+
+def _know_imagenet(network: nn.Module, source: str | None, config: TrainConfig) -> None:
+    if source is not None:
+        raise InfNetError("--pretrained with --init: both give the encoder; give one of them")
+    if config.network != "inf-net":
+        raise InfNetError(f'--pretrained: not for {config.network}; its own option is "pretrained", in --options')
+    load_pretrained(network, config.options.get("backbone", PUBLISHED_BACKBONE))
 
 
 def start_from(network: nn.Module, source: str | None) -> None:

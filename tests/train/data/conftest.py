@@ -31,3 +31,24 @@ def root(tmp_path):
     for kind, array in (("images", full), ("lungs", lungs), ("lesions", lesion)):
         save(tmp_path / "coronacases" / kind / "corona003_s010.png", array)
     return tmp_path
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Two patients as in `medseg-volumes`: a slice with both classes, one without lesion, one of the abdomen."""
+    base = tmp_path / "medseg-volumes"
+    grey = np.full((100, 100), 200, np.uint8)
+    grey[20:80, 10:90] = 60
+    lungs = ((grey == 60) * 255).astype(np.uint8)
+    classes, nothing = np.zeros((100, 100), np.uint8), np.zeros((100, 100), np.uint8)
+    classes[30:40, 20:40], classes[40:50, 20:40] = 1, 2
+    slices = {
+        "medseg1_z002": (classes, lungs),
+        "medseg1_z010": (nothing, lungs),
+        "medseg4_z003": (nothing, nothing),
+        "medseg9_z001": (classes, lungs),
+    }
+    for name, (kinds, inside) in slices.items():
+        for part, array in (("images", grey), ("classes", kinds), ("lungs", inside)):
+            save(base / part / f"{name}.png", array)
+    return tmp_path

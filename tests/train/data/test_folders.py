@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from infnet.errors import InfNetError
+from infnet.grey import window_hu
+from infnet.phantom import chest
+from tests.fakes import fake_engines
 from tests.train.making import save
 from train import data
 from train.fitting.batches import Pool
@@ -39,6 +42,41 @@ def test_slices_without_infection_come_windowed_from_hu_and_by_way_of_a_jpeg(tmp
     assert (plain.image[middle] == 55).all()  # 255 * (-850 + 1150) / 1400
     # Grey of -1024 to 1000 HU in 8 bits, read back by its two anchors: air is met as -1024 there, and taken for -1000.
     assert jpeg.image[middle] == pytest.approx(np.full((180, 180), 55.0), abs=6)
+
+
+def test_volumes_with_classes_are_cut_to_the_lungs_and_abdomen_is_left_out(volumes):
+    examples = data.medseg_volumes(volumes)
+    patients = {"medseg1_z002": "medseg1", "medseg1_z010": "medseg1", "medseg9_z001": "medseg9"}
+    assert {e.name: e.group for e in examples} == patients
+    lesion, none, _ = (e.mask for e in examples)
+    assert set(np.unique(lesion)) >= {0, 255}
+    assert not none.any()
+    top, left, bottom, right = examples[0].box
+    assert (bottom - top) * examples[0].shape[0] == pytest.approx(60, abs=1)
+    assert (right - left) * examples[0].shape[1] == pytest.approx(80, abs=1)
+    kinds = data.medseg_volumes(volumes, classes=True)[0].mask
+    assert set(np.unique(kinds)) == {0, 1, 2}
+    assert ((kinds > 0) == (lesion > 128)).mean() > 0.99
+
+
+def test_classes_beyond_consolidation_are_refused(volumes):
+    save(volumes / "medseg-volumes/classes/medseg1_z002.png", np.full((100, 100), 3, np.uint8))
+    with pytest.raises(InfNetError, match="holds the value 3; give 0 background"):
+        data.medseg_volumes(volumes)
+
+
+def test_slices_without_infection_are_cut_to_the_lungs_that_the_shipped_network_finds(tmp_path, monkeypatch):
+    monkeypatch.setattr("infnet.pipeline.models.load_engines", fake_engines)
+    made = chest(slices=3, rows=256, columns=256, spacing=(80.0, 1.4, 1.4))
+    grey = window_hu(made.study.pixels[1])
+    slices = {"iqoth_0003": grey, "iqoth_0064": grey[:, 10:-10], "sarscov2_0001": np.full_like(grey, 220)}
+    for name, image in slices.items():
+        save(tmp_path / "infection-free" / "images" / f"{name}.png", image.copy())
+    first, second = data.infection_free(tmp_path)  # the third shows no lung
+    assert [(e.name, e.group) for e in (first, second)] == [("iqoth_0003", "iqoth-0"), ("iqoth_0064", "iqoth-1")]
+    assert not first.mask.any()
+    assert first.shape[0] < 256
+    assert 0 < first.box[0] < first.box[2] < 1
 
 
 def test_own_folder_takes_groups_from_a_table_or_the_name(tmp_path):

@@ -24,6 +24,16 @@ def test_folds_need_enough_groups():
         folds(["a", "b", "a"])
 
 
+def test_of_few_patients_each_fold_leaves_one_out(volumes):
+    examples = data.medseg_volumes(volumes)
+    for fold, out in ((0, "medseg1"), (1, "medseg9"), (2, "medseg1")):
+        train, validation = data.leave_one_out(examples, fold)
+        assert {e.group for e in validation} == {out}
+        assert out not in {e.group for e in train}
+        assert len(train) + len(validation) == len(examples)
+    assert data.leave_one_out(examples, -1) == (examples, [])
+
+
 def test_split_record_names_every_slice_once(root):
     train, validation = held_out(data.labelled(root), 0, 3)
     record = data.split_record({"labelled": train}, {"labelled": validation})

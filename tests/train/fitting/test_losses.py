@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from infnet.networks.infnet import InfNetOutput
-from train.fitting.losses import boundary_weight, edge_of, infnet_loss, segmentation_loss
+from infnet.networks.infnet import FinerOutput, InfNetOutput
+from train.fitting.losses import boundary_weight, edge_of, infection_loss, infnet_loss, segmentation_loss
 
 
 def square() -> torch.Tensor:
@@ -40,6 +40,15 @@ def test_entropy_weighs_the_cross_entropy_only():
     output = InfNetOutput(logits, logits + 0, logits + 0, logits + 0, edge)
     saved = infnet_loss(output, truth) - infnet_loss(output, truth, 0.5)
     assert math.isclose(saved.item(), 4 * 0.5 * math.log(2), rel_tol=1e-5)
+
+
+def test_s_2_counts_as_much_as_the_other_maps():
+    truth = square()
+    logits = torch.zeros_like(truth)
+    output = InfNetOutput(logits, logits + 0, logits + 0, logits + 0, edge=None)
+    finer = FinerOutput(logits + 0, *output)
+    assert math.isclose(infnet_loss(finer, truth).item(), 1.25 * infnet_loss(output, truth).item(), rel_tol=1e-5)
+    assert infection_loss(finer, truth) == infnet_loss(finer, truth)
 
 
 def test_boundary_weights_do_not_cancel():

@@ -11,7 +11,8 @@ from infnet.errors import InfNetError
 from infnet.networks import build
 from train.data import Example
 from train.fitting.config import TrainConfig
-from train.fitting.start import seen_by, start_from
+from train.fitting.start import begin, seen_by, start_from
+from train.fitting.task import Task
 
 CONFIG = TrainConfig(steps=1)
 PLANE = np.zeros((2, 2), np.uint8)
@@ -72,3 +73,18 @@ def test_an_encoder_of_another_kind_is_refused(tmp_path):
     torch.save({"network": build("inf-net", backbone="resnet18d").state_dict()}, tmp_path / "last.pt")
     with pytest.raises(InfNetError, match="does not fit this network"):
         start_from(build("unet", inputs=6, classes=3), str(tmp_path / "last.pt"))
+
+
+def test_pretrained_and_init_exclude_each_other_and_want_an_inf_net(monkeypatch):
+    asked = []
+    monkeypatch.setattr("train.fitting.start.load_pretrained", lambda network, backbone: asked.append(backbone))
+    task = Task(torch.nn.Identity(), lambda step, rows: (PLANE, PLANE), lambda output, truth: output)
+    begin(task, None, CONFIG, {})
+    assert asked == []
+    for options in ({}, {"backbone": "vgg11"}):
+        begin(task, None, TrainConfig(steps=1, options=options), {}, pretrained=True)
+    assert asked == ["res2net50d", "vgg11"]
+    with pytest.raises(InfNetError, match="both give the encoder"):
+        begin(task, "semi-inf-net", CONFIG, {}, pretrained=True)
+    with pytest.raises(InfNetError, match="not for unet"):
+        begin(task, None, TrainConfig(steps=1, network="unet"), {}, pretrained=True)
