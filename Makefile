@@ -26,8 +26,14 @@ app: .venv/.app ## the user interface on http://localhost:8501
 demo: .venv/.app ## the small Gradio page, with an API, on http://localhost:7860
 	$(BIN)/python -m app.gradio_demo
 
+# What starts a server is left to itself: it waits for a browser, and a busy machine makes that wait long.
 test: .venv/.dev browser ## all tests; TESTS="tests/app -k slider" for some of them
+ifeq ($(TESTS),)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not server"
+	$(BIN)/python -m pytest -m "server and not slow"
+else
 	$(BIN)/python -m pytest $(TESTS)
+endif
 
 lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .

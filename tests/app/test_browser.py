@@ -35,6 +35,7 @@ from tests.app.driving import ROOT, browser, chromium, served
 from tests.fakes import fake_engines
 
 pytestmark = [
+    pytest.mark.server,
     pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium"),
     pytest.mark.timeout(180),
 ]

@@ -34,6 +34,8 @@ from infnet.study import CONSOLIDATION, GGO
 from tests.app.driving import browser, chromium, free_port
 from tests.fakes import fake_engines
 
+pytestmark = pytest.mark.server
+
 CANARY = "Canary^Jane"
 
 
