@@ -34,20 +34,19 @@ LOAD_CSS = """
 .infnet-load .now {opacity: .25}
 """
 
-_slice = st.components.v2.component(
-    "infnet_slice",
-    js=(HERE / "slice.js").read_text(),
-    css=SLICE_CSS,
-    isolate_styles=False,
-    html='<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
+
+def _component(name: str, css: str, html: str) -> Any:
+    """The component `infnet_NAME` with the script NAME.js."""
+    script = (HERE / f"{name}.js").read_text()
+    return st.components.v2.component(f"infnet_{name}", js=script, css=css, isolate_styles=False, html=html)
+
+
+_slice = _component(
+    "slice",
+    SLICE_CSS,
+    '<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
 )
-_load = st.components.v2.component(
-    "infnet_load",
-    js=(HERE / "load.js").read_text(),
-    css=LOAD_CSS,
-    isolate_styles=False,
-    html='<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>',
-)
+_load = _component("load", LOAD_CSS, '<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>')
 
 
 def show_slice(

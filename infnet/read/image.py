@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from infnet.notices import WINDOW_GUESSED, warn
 from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural, refuse
-from infnet.read.reader import Format
+from infnet.read.reader import Format, Nameless
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import NO_GEOMETRY, PICTURE, Study
 
@@ -27,13 +27,10 @@ GREY = warn(WINDOW_GUESSED, "These are grey values without HU: the window was gu
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(Nameless):
     """Pictures in the natural order of their names; a TIFF may hold several. Sizes (rows, columns) from the headers."""
 
     format: ClassVar[Format] = "pictures"
-    description: ClassVar[str] = ""
-    modality: ClassVar[str] = ""
-    private: ClassVar[frozenset[str]] = frozenset()
     title: str
     files: tuple[File, ...]
     sizes: tuple[tuple[int, int], ...]

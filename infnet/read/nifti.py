@@ -18,7 +18,7 @@ from infnet.geometry.affine import from_ras
 from infnet.notices import WINDOW_GUESSED, Notice, warn
 from infnet.read.archive import Gathered
 from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, refuse
-from infnet.read.reader import Format
+from infnet.read.reader import Format, Nameless
 from infnet.read.stack import SINGLE_SLICE
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import Study
@@ -31,13 +31,10 @@ _AGAIN = "save it again as one 3-D NIfTI"
 
 
 @dataclass(frozen=True)
-class NiftiVolume:
+class NiftiVolume(Nameless):
     """One NIfTI file: its header is read, its voxels are not. shape: (i, j, k)."""
 
     format: ClassVar[Format] = "NIfTI"
-    description: ClassVar[str] = ""
-    modality: ClassVar[str] = ""
-    private: ClassVar[frozenset[str]] = frozenset()
     file: File
     shape: tuple[int, int, int]
     header: Any

@@ -7,7 +7,7 @@ and a series loads itself as a Study.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from infnet.study import Study
 
@@ -46,6 +46,14 @@ class SeriesFile(Protocol):
     def load(self) -> Study:
         """Decode the pixels. Raises ReadError naming the file that cannot be used."""
         ...
+
+
+class Nameless:
+    """What a series of a format has that says neither what it shows nor whom."""
+
+    description: ClassVar[str] = ""
+    modality: ClassVar[str] = ""
+    private: ClassVar[frozenset[str]] = frozenset()
 
 
 class Reader(Protocol):

@@ -12,6 +12,7 @@ import pytest
 from app.core.case import GRACE, Exam, Reference, Registry
 from app.core.jobs import Job, Progress
 from tests.app.examples import small
+from tests.app.holding import Held
 
 
 @pytest.fixture
@@ -71,22 +72,15 @@ def test_case_stays_while_its_networks_run(registry: Registry, browsers: set[str
 
 
 def test_closing_stops_the_run_and_lets_go_of_everything(registry: Registry) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(progress: Progress) -> str:
-        begun.set()
-        assert go_on.wait(10)
-        progress(1, 2)
-        return "found"
-
+    work = Held()
     case = registry.open("one")
     exam = Exam(small(), "scan", job=Job(work))
     job = exam.jobs[0]
     exam.once("numbers", 1, lambda: "kept")
     case.exams.append(exam)
-    assert begun.wait(10)
+    assert work.begun.wait(10)
     registry.close(case)
-    go_on.set()
+    work.go_on.set()
     job.wait(10)
     assert (job.state, job.result) == ("stopped", None)
     assert not case.exams

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 import infnet
 from app.core.jobs import Job, Progress
+from tests.app.holding import Held
 
 
 def test_result_and_progress() -> None:
@@ -21,38 +20,25 @@ def test_result_and_progress() -> None:
 
 
 def test_stop_ends_it_at_the_next_step_and_leaves_no_result() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(progress: Progress) -> str:
-        begun.set()
-        assert go_on.wait(10)
-        progress(1, 2)
-        return "found"
-
+    work = Held()
     job = Job(work)
-    assert begun.wait(10)
+    assert work.begun.wait(10)
     job.stop()
-    go_on.set()
+    work.go_on.set()
     job.wait(10)
     assert (job.state, job.result) == ("stopped", None)
 
 
 def test_second_job_waits_for_the_first_and_can_be_stopped_while_it_waits() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(progress: Progress) -> str:
-        begun.set()
-        assert go_on.wait(10)
-        return "first"
-
+    work = Held("first")
     first = Job(work)
-    assert begun.wait(10)
+    assert work.begun.wait(10)
     second, third = Job(lambda progress: "second"), Job(lambda progress: "third")
     assert second.state == third.state == "waiting"
     third.stop()
     third.wait(10)
     assert (third.state, first.state) == ("stopped", "running")
-    go_on.set()
+    work.go_on.set()
     for job in (first, second):
         job.wait(10)
     assert (first.result, second.result, third.result) == ("first", "second", None)

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ import torch
 from PIL import Image
 
 from infnet import weights
-from tests.train.fitting.test_loop import free_port
 from tests.train.making import save, semiseg
+from tests.train.torchrun import two_processes
 from train import ablation, lungs, multiclass, semi, supervised
 from train.data import training_set
 from train.fitting.checkpoint import load_checkpoint
@@ -321,13 +320,7 @@ def test_paper_settings(dataset):
 
 def test_semi_on_two_processes(dataset, tmp_path):
     """torchrun: both processes share the batches and the pseudo labels, and one of them writes."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node=2",
-        "--master-addr=127.0.0.1",
-        f"--master-port={free_port()}",
+    command = two_processes(
         "-m",
         "train.semi",
         "--data",
@@ -348,7 +341,7 @@ def test_semi_on_two_processes(dataset, tmp_path):
         "2",
         "--device",
         "cpu",
-    ]
+    )
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from torch import nn
 from infnet.errors import InfNetError
 from tests.train import tiny
 from tests.train.tiny import CONFIG, task
+from tests.train.torchrun import two_processes
 from train.fitting.checkpoint import load_checkpoint
 from train.fitting.config import TrainConfig
 from train.fitting.distributed import Process
@@ -183,12 +183,6 @@ def test_50_kills_at_random_moments_leave_checkpoints_that_load(tmp_path):
     assert steps[-1] >= 50  # and each start went on where the one before was killed
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
-
-
 def test_two_processes_are_one(tmp_path):
     """The same batch on one process and on two (gloo): the same weights but for rounding, without batch norm."""
     one = task(batch_norm=False)
@@ -211,16 +205,7 @@ leave()
 """
     )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--nproc-per-node=2",
-            "--master-addr=127.0.0.1",
-            f"--master-port={free_port()}",
-            str(tmp_path / "two.py"),
-            str(tmp_path / "two"),
-        ],
+        two_processes(str(tmp_path / "two.py"), str(tmp_path / "two")),
         cwd=ROOT,
         capture_output=True,
         text=True,
