@@ -100,7 +100,7 @@ def heat_picture(
     plane: str = "Axial",
 ) -> SlicePicture:
     """A slice with a probability map (row, column) of that slice over it."""
-    grey = overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
+    grey = _grey(study, plane, index, look)
     shown = overlay.heat(grey, resize(probability, grey.shape), opacity=look.opacity + 0.25)
     return _picture(study, plane, index, shown, result, alt)
 
@@ -115,7 +115,7 @@ def marks_picture(
     plane: str = "Axial",
 ) -> SlicePicture:
     """A slice with the marks (a volume) of `infnet.check.difference` in their colours."""
-    grey = overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
+    grey = _grey(study, plane, index, look)
     fitted = resize_nearest(overlay.cut(study, marks, axis(plane), index), grey.shape)
     return _picture(study, plane, index, overlay.difference(grey, fitted), result, alt)
 
@@ -132,6 +132,11 @@ def stage_picture(study: infnet.Study, index: int, probability: NDArray[np.float
 def axis(plane: str) -> overlay.Axis:
     """What `infnet.overlay` calls a plane."""
     return cast(overlay.Axis, plane.lower())
+
+
+def _grey(study: infnet.Study, plane: str, index: int, look: Look) -> NDArray[np.uint8]:
+    """A slice in its window without anything over it, (row, column)."""
+    return overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
 
 
 def _picture(

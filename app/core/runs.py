@@ -23,15 +23,12 @@ T = TypeVar("T")
 
 def start(exam: Exam) -> None:
     """Run the shipped networks on a study in a thread."""
-    exam.growing = None
 
-    def watch(growing: Growing) -> None:
+    def watch(growing: Growing | None) -> None:
         exam.growing = growing
 
-    def forget_growing() -> None:
-        exam.growing = None
-
-    exam.job = _segment(exam.study, None, watch, forget_growing)
+    watch(None)
+    exam.job = _segment(exam.study, None, watch)
     st.session_state.follow = True
 
 
@@ -49,9 +46,9 @@ def start_mirrored(exam: Exam) -> None:
 def _segment(
     study: infnet.Study,
     network: str | None,
-    watch: Callable[[Growing], None] | None = None,
-    failed: Callable[[], None] = lambda: None,
+    watch: Callable[[Growing | None], None] | None = None,
 ) -> Job:
+    """A job that segments. `watch` gets the result that fills, and None where the run ends without one."""
     paces = models.pace()  # Streamlit's caches are asked here, where there is a session
 
     def work(progress: Progress) -> infnet.Segmentation:
@@ -60,7 +57,8 @@ def _segment(
         try:
             result = infnet.segment(study, engines, progress=progress, watch=watch)
         except BaseException:  # stopped, closed or failed: half a result is none
-            failed()
+            if watch is not None:
+                watch(None)
             raise
         paces["seconds"] = (time.perf_counter() - begun) / len(study.pixels)
         return result
