@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infnet.errors import InfNetError
 from infnet.read import sniff
-from infnet.read.files import File, NotUsed, natural, one_line
+from infnet.read.files import File, NotUsed, entries, one_line
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def sources(paths: list[Path], out: Path) -> list[Source]:
     for path in paths:
         if not path.exists():
             raise InfNetError(f"{path}: no such file or folder; check the path")
-        inside = [path] if not path.is_dir() or _is_study(path) else _entries(path)
+        inside = [path] if not path.is_dir() or _is_study(path) else entries(path)
         for each in inside:
             if each.resolve() != out.resolve():
                 label = each.name or each.resolve().name if each == path else f"{path.resolve().name}/{each.name}"
@@ -41,13 +41,9 @@ def sources(paths: list[Path], out: Path) -> list[Source]:
     return list(by_path.values())
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: natural(p.name))
-
-
 def _is_study(folder: Path) -> bool:
     """Whether slices lie in `folder` itself, so that all in it belongs together."""
-    for path in _entries(folder):
+    for path in entries(folder):
         try:
             if path.is_file() and sniff.kind_of(File(path, path.name)) in ("dicom", "picture"):
                 return True

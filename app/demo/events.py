@@ -74,7 +74,7 @@ class Events:
         choices: list[tuple[str, str]] = []
         with suppress(infnet.InfNetError):  # Run tells
             series = find_series(upload).series
-            choices = [(f"{s.description or s.kind}, {s.slices} slices", s.key) for s in series]
+            choices = [(f"{s.description or s.format}, {s.slices} slices", s.key) for s in series]
         several = len(choices) > 1
         return visit, gr.Dropdown(choices=choices, value=choices[0][1] if several else "", visible=several)
 

@@ -20,7 +20,7 @@ from infnet.cohort.row import Row, Settings
 from infnet.cohort.workers import by_processes, by_ray
 from infnet.engine import choose
 from infnet.errors import InfNetError
-from infnet.read.files import File, NotUsed, natural
+from infnet.read.files import File, NotUsed, entries
 from infnet.read.sniff import kind_of
 from infnet.study import check_threshold
 
@@ -35,7 +35,7 @@ def studies(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InfNetError(f"{folder}: no such folder; give a folder that holds a folder, zip or file for each study")
-    paths = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: (natural(p.name), p.name))
+    paths = entries(folder)
     if any(_is_dicom(path) for path in paths):
         raise InfNetError(f"{folder}: holds DICOM files itself; give each study a folder of its own, or use `segment`")
     if not paths:

@@ -34,7 +34,7 @@ class Series:
     """
 
     key: str
-    kind: Format
+    format: Format
     description: str
     modality: str
     slices: int
@@ -42,7 +42,7 @@ class Series:
     def __str__(self) -> str:
         what = f", {self.description}" if self.description else ""
         unit = "slice" if self.slices == 1 else "slices"
-        return f"{self.key} ({self.modality or self.kind}{what}, {self.slices} {unit})"
+        return f"{self.key} ({self.modality or self.format}{what}, {self.slices} {unit})"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find_series(paths: Paths) -> Found:
     Raises ReadError where a path is missing or a zip is unsafe; finding nothing is no error.
     """
     with gather(paths) as gathered:
-        series = tuple(_describe(found) for found in _find(gathered))
+        series = tuple(map(_describe, _readable(gathered)))
         return Found(series, tuple((s.file, s.reason) for s in gathered.skipped))
 
 
@@ -72,40 +72,40 @@ def read(paths: Paths, *, series: str | None = None) -> Study:
     caller must choose.
     """
     with gather(paths) as gathered:
-        found = _find(gathered)
-        if not found:
+        readable = _readable(gathered)
+        if not readable:
             raise _nothing(gathered)
-        chosen = _choose(gathered.title, found, series)
+        chosen = _choose(gathered.title, readable, series)
         return _with_skipped(chosen.load(), chosen, gathered)
 
 
-def _find(gathered: Gathered) -> list[SeriesFile]:
+def _readable(gathered: Gathered) -> list[SeriesFile]:
     """Every series that can be read. Pictures beside a CT are previews or masks, and are left out."""
-    found: list[SeriesFile] = []
+    readable: list[SeriesFile] = []
     for reader in READERS:
-        if reader is image and found:
+        if reader is image and readable:
             for file in gathered.of(image.KIND):
                 gathered.skip(file.label, NotUsed("a picture beside a CT"))
         else:
-            found += reader.find(gathered)
-    return found
+            readable += reader.find(gathered)
+    return readable
 
 
 def _describe(series: SeriesFile) -> Series:
     return Series(series.key, series.format, one_line(series.description, 60), series.modality, series.count)
 
 
-def _choose(title: str, found: list[SeriesFile], key: str | None) -> SeriesFile:
+def _choose(title: str, readable: list[SeriesFile], key: str | None) -> SeriesFile:
     """The series of this key or number. Raises SeveralSeriesError, with the list, where it is none of them."""
-    if key is None and len(found) == 1:
-        return found[0]
-    for number, series in enumerate(found, 1):
+    if key is None and len(readable) == 1:
+        return readable[0]
+    for number, series in enumerate(readable, 1):
         if key in (series.key, str(number)):
             return series
-    described = tuple(_describe(series) for series in found)
+    described = tuple(map(_describe, readable))
     listed = ", ".join(f"[{number}] {series}" for number, series in enumerate(described[:LISTED], 1))
     listed += f" and {len(described) - LISTED} more" if len(described) > LISTED else ""
-    reason = f"holds {len(found)} series" if key is None else f"has no series '{one_line(key, 80)}'"
+    reason = f"holds {len(readable)} series" if key is None else f"has no series '{one_line(key, 80)}'"
     raise SeveralSeriesError(f"{one_line(title)}: {reason}; choose one by its key or number: {listed}", described)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from infnet.read.dicom_header import PIXEL_TAGS
 from infnet.read.dicom_slice import Slice
 from infnet.read.dicom_tags import open_dataset
-from infnet.read.files import NotUsed, natural
+from infnet.read.files import NotUsed, natural_key
 from infnet.read.stack import heights, same_positions
 
 
@@ -43,7 +43,7 @@ def _fits(slice_: Slice, other: Slice) -> bool:
 
 def ordered(group: list[Slice]) -> list[Slice]:
     """The slices by their height along the normal, by instance number where they have no position."""
-    by_instance = sorted(group, key=lambda s: (s.instance, natural(s.header.file.label)))
+    by_instance = sorted(group, key=lambda s: (s.instance, natural_key(s.header.file.label)))
     if not group[0].has_position:
         return by_instance
     at = heights_of(by_instance)

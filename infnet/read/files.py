@@ -54,9 +54,15 @@ def one_line(text: str, length: int = 120) -> str:
     return clean if len(clean) <= length else f"{clean[: length // 2 - 2]}...{clean[-length // 2 + 1 :]}"
 
 
-def natural(label: str) -> tuple[tuple[int, int, str], ...]:
+def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key by which slice2 comes before slice10."""
     return tuple((0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in re.split(r"(\d+)", label) if p)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in natural order; hidden files are left out."""
+    shown = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(shown, key=lambda path: (natural_key(path.name), path.name))
 
 
 def in_words(size: float) -> str:

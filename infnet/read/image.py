@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from infnet.notices import WINDOW_GUESSED, warn
 from infnet.read.archive import Gathered
-from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural, refuse
+from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural_key, refuse
 from infnet.read.reader import Format, Nameless
 from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
 from infnet.study import NO_GEOMETRY, PICTURE, Study
@@ -52,7 +52,7 @@ class Pictures(Nameless):
 def find(gathered: Gathered) -> list[Pictures]:
     """All pictures as one series; what is no picture of a usable size is listed as skipped."""
     usable: list[tuple[File, tuple[int, int], int]] = []
-    for file in sorted(gathered.of(KIND), key=lambda f: natural(f.label)):
+    for file in sorted(gathered.of(KIND), key=lambda f: natural_key(f.label)):
         try:
             with _opened(file) as picture:
                 size, pages = (picture.height, picture.width), int(getattr(picture, "n_frames", 1))

@@ -141,7 +141,7 @@ def test_several_series_are_listed_and_chosen(tmp_path):
     expected = r"ct: holds 2 series; choose one .*Lung 2.5, 4 slices.*Soft, 3 slices"
     with pytest.raises(SeveralSeriesError, match=expected) as error:
         infnet.read(tmp_path / "ct")
-    assert [(s.key, s.slices, s.kind, s.modality) for s in error.value.series] == [
+    assert [(s.key, s.slices, s.format, s.modality) for s in error.value.series] == [
         (SERIES, 4, "DICOM", "CT"),
         (SERIES + ".9", 3, "DICOM", "CT"),
     ]

@@ -118,7 +118,7 @@ def test_pictures_of_one_size_become_slices_in_natural_order(tmp_path):
     assert not study.volumetric
     assert study.name == tmp_path.name
     found = find_series(tmp_path)
-    assert [(s.kind, s.slices) for s in found.series] == [("pictures", 3)]
+    assert [(s.format, s.slices) for s in found.series] == [("pictures", 3)]
 
 
 def test_pages_of_a_tiff_become_slices(tmp_path):

@@ -59,7 +59,7 @@ def _choose(choices: tuple[Series, ...]) -> None:
 
     def named(key: str) -> str:
         series = options[key]
-        facts = (series.kind, series.description, f"{series.slices} slices", f"...{key[-12:]}")
+        facts = (series.format, series.description, f"{series.slices} slices", f"...{key[-12:]}")
         return units.escaped(" · ".join(fact for fact in facts if fact))
 
     key = st.radio("The upload holds several series. Choose one:", list(options), format_func=named)
