@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -38,6 +39,23 @@ def gradio_files_in(folder: Path) -> Iterator[None]:
             os.environ["GRADIO_TEMP_DIR"] = before
 
 
+# What every page is served with, whoever asks for it.
+SERVED: dict[str, Any] = {
+    "server_name": "127.0.0.1",
+    "prevent_thread_lock": True,
+    "quiet": True,
+    "theme": THEME,
+    "css": CSS,
+    "favicon_path": Path(__file__).with_name("icon.png"),
+    "footer_links": ["api"],
+    "max_file_size": LARGEST_UPLOAD,
+    "state_session_capacity": VISITS,
+    "enable_monitoring": False,
+    "ssr_mode": False,
+    "run_history": False,  # it would keep studies in the browser
+}
+
+
 def login(text: str | None, share: bool) -> tuple[str, str] | None:
     """User and password of `--auth`. Raises InfNetError where a shared page would have none."""
     user, _, password = (text or "").partition(":")
@@ -51,23 +69,7 @@ def login(text: str | None, share: bool) -> tuple[str, str] | None:
 def launch(demo: gr.Blocks, port: int, auth: tuple[str, str] | None = None, share: bool = False) -> str:
     """Serve on this machine, and through a share link where asked for; the address. Raises InfNetError."""
     try:
-        _, local, shared = demo.launch(
-            server_name="127.0.0.1",
-            server_port=port,
-            auth=auth,
-            share=share,
-            prevent_thread_lock=True,
-            quiet=True,
-            theme=THEME,
-            css=CSS,
-            favicon_path=Path(__file__).with_name("icon.png"),
-            footer_links=["api"],
-            max_file_size=LARGEST_UPLOAD,
-            state_session_capacity=VISITS,
-            enable_monitoring=False,
-            ssr_mode=False,
-            run_history=False,  # it would keep studies in the browser
-        )
+        _, local, shared = demo.launch(server_port=port, auth=auth, share=share, **SERVED)
     except OSError:
         raise infnet.InfNetError(f"--port {port}: in use; give another one") from None
     if share and not shared:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 
 from train.fitting.checkpoint import load_checkpoint, write_text
 from train.fitting.loop import fit
-from train.fitting.options import run_program
+from train.fitting.options import program
 from train.fitting.report import write_log
 from train.fitting.start import begin
 from train.fitting.task import Run
@@ -51,8 +50,7 @@ def parser() -> argparse.ArgumentParser:
     return mixing_parser(__doc__, ("inf-net",))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    run_program(parser(), argv, _train)
+main = program(parser, _train)
 
 
 if __name__ == "__main__":

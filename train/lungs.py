@@ -22,7 +22,7 @@ from train.fitting.batches import Pool, by_epoch, generators
 from train.fitting.config import TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import overlap_loss
-from train.fitting.options import add_init, build_network, configure, run_program, training_parser
+from train.fitting.options import build_network, configure, program, training_parser
 from train.fitting.regions import slow_noise
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
@@ -121,13 +121,10 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = training_parser(__doc__, ("steps",))
-    add_init(options)
-    return options
+    return training_parser(__doc__, ("steps", "init"))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    run_program(parser(), argv, _train)
+main = program(parser, _train)
 
 
 if __name__ == "__main__":

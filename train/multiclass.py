@@ -29,19 +29,10 @@ from infnet.study import CONSOLIDATION, GGO
 from train.data import Example, held_out, labelled, split_record
 from train.fitting import report
 from train.fitting.batches import Pool, by_epoch, generators, guided, to_input
-from train.fitting.config import TrainConfig
+from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import class_loss, summed_entropy
-from train.fitting.options import (
-    add_init,
-    add_network,
-    add_paper,
-    build_network,
-    configure,
-    epochs,
-    run_program,
-    training_parser,
-)
+from train.fitting.options import build_network, configure, epochs, program, training_parser
 from train.fitting.regions import roughen, soften
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
@@ -55,22 +46,8 @@ See = Callable[[Tensor, Tensor], Tensor]  # grey and infection map -> input of t
 
 def paper(slices: int) -> TrainConfig:
     """The paper's settings for FCN8s, for a set of so many slices; sizes of batch and length are the reference's."""
-    config = TrainConfig(
-        steps=1,
-        network="fcn8s",
-        size=512,
-        scales=(1.0,),
-        batch=4,
-        micro_batch=4,
-        optimizer="sgd",
-        learning_rate=1e-10,
-        schedule="constant",
-        weight_decay=5e-4,
-        warmup=0,
-        clip=float("inf"),
-        ema=0.0,
-        precision="fp32",
-    )
+    fed = replace(LITERAL, network="fcn8s", size=512, scales=(1.0,), batch=4, micro_batch=4, clip=float("inf"))
+    config = replace(fed, optimizer="sgd", learning_rate=1e-10, schedule="constant", weight_decay=5e-4)
     return replace(config, steps=epochs(100, slices, config))
 
 
@@ -161,16 +138,12 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = training_parser(__doc__, ("steps",))
-    add_network(options, NETWORKS)
-    add_init(options)
-    add_paper(options)
+    options = training_parser(__doc__, ("steps", "init", "paper"), NETWORKS)
     options.add_argument("--unguided", action="store_true", help="without the infection map")
     return options
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    run_program(parser(), argv, _train)
+main = program(parser, _train)
 
 
 if __name__ == "__main__":

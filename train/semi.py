@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,16 +32,7 @@ from train.data import Example, pseudo_labelled, training_set, unlabelled
 from train.fitting.checkpoint import load_checkpoint, write_text
 from train.fitting.config import TrainConfig
 from train.fitting.loop import fit
-from train.fitting.options import (
-    add_init,
-    add_network,
-    add_paper,
-    add_pretrained,
-    configure,
-    epochs,
-    run_program,
-    training_parser,
-)
+from train.fitting.options import configure, epochs, program, training_parser
 from train.fitting.start import begin
 from train.fitting.task import Run, Task
 from train.propagation import Labeller, grown, plan, read_label
@@ -173,11 +163,7 @@ def _fit(setup: Setup, name: str, task: Task, config: TrainConfig) -> Trained:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = training_parser(__doc__, ("entropy", "cutmix"))
-    add_network(options, NETWORKS)
-    add_init(options)
-    add_pretrained(options)
-    add_paper(options)
+    options = training_parser(__doc__, ("entropy", "cutmix", "init", "pretrained", "paper"), NETWORKS)
     options.add_argument("--k", type=int, help=f"unlabelled slices of a round; {K} by default")
     for name, steps in STEPS.items():
         options.add_argument(flag(name), type=int, help=f"{steps} by default")
@@ -188,8 +174,7 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    run_program(parser(), argv, _train)
+main = program(parser, _train)
 
 
 if __name__ == "__main__":

@@ -45,20 +45,10 @@ from train.data import (
 )
 from train.fitting import report
 from train.fitting.batches import PASTE, Draw, Pool, by_epoch, by_share, generators, paste, to_input
-from train.fitting.config import TrainConfig
+from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import infection_loss
-from train.fitting.options import (
-    add_init,
-    add_network,
-    add_paper,
-    add_pretrained,
-    build_network,
-    configure,
-    epochs,
-    run_program,
-    training_parser,
-)
+from train.fitting.options import build_network, configure, epochs, program, training_parser
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
@@ -82,21 +72,8 @@ Maps = NDArray[np.float32]
 
 def paper(slices: int, batch: int = 16) -> TrainConfig:
     """100 epochs with the settings of the paper and its reference, for a set of so many slices."""
-    config = TrainConfig(
-        steps=1,
-        every_scale=True,
-        batch=batch,
-        micro_batch=batch,
-        optimizer="adam",
-        learning_rate=1e-4,
-        schedule="step",
-        weight_decay=0.0,
-        warmup=0,
-        clip=0.5,
-        clip_by="value",
-        ema=0.0,
-        precision="fp32",
-    )
+    fed = replace(LITERAL, every_scale=True, batch=batch, micro_batch=batch, clip=0.5, clip_by="value")
+    config = replace(fed, optimizer="adam", learning_rate=1e-4, schedule="step", weight_decay=0.0)
     return replace(config, steps=epochs(100, slices, config), decay_every=epochs(50, slices, config))
 
 
@@ -203,12 +180,9 @@ def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
         raise InfNetError(f"--mix {text}: give names and shares, such as labelled=0.5,pseudo=0.5") from None
 
 
-def mixing_parser(doc: str | None, networks: Sequence[str]) -> argparse.ArgumentParser:
-    """The options of a program that trains on a mix of sources."""
-    parser = training_parser(doc, ("steps", "entropy", "cutmix"))
-    add_network(parser, networks)
-    add_pretrained(parser)
-    add_paper(parser)
+def mixing_parser(doc: str | None, networks: Sequence[str], own: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The options of a program that trains on a mix of sources, and what it has of its `own` beside them."""
+    parser = training_parser(doc, ("steps", "entropy", "cutmix", "pretrained", "paper", *own), networks)
     parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
     parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
     return parser
@@ -230,13 +204,10 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    options = mixing_parser(__doc__, NETWORKS)
-    add_init(options)
-    return options
+    return mixing_parser(__doc__, NETWORKS, ("init",))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    run_program(parser(), argv, _train)
+main = program(parser, _train)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,8 @@ def behaviour(program: Any, given: list[str], setup: tuple[Path, pytest.MonkeyPa
     monkeypatch.setattr(program, "fit", fit)
     monkeypatch.setattr("train.fitting.start.load_pretrained", know_nothing)
     monkeypatch.setattr(semi, "read_label", lambda folder, example: example.mask)
-    monkeypatch.setattr(program, "run_program", lambda parser, argv, body: call(body, parser.parse_args(argv)))
+    run_program = "train.fitting.options.run_program"
+    monkeypatch.setattr(run_program, lambda parser, argv, body: call(body, parser.parse_args(argv)))
     plain = ["--data", str(data), "--out", str(out), "--batch", "2", "--size", "64", *SLIM[program]]
     with pytest.raises(Begun):
         program.main([*plain, *given])

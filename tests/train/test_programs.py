@@ -354,9 +354,7 @@ def test_semi_on_two_processes(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("program", "arguments", "message"),
     [
-        (supervised, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
-        (semi, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
-        (multiclass, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set"),
+        *((p, ["--data", "nowhere"], "nowhere: no COVID-SemiSeg data set") for p in (supervised, semi, multiclass)),
         (lungs, ["--data", "nowhere"], "nowhere/coronacases/images: no such folder"),
         (semi, ["--k", "13"], "--k 13: the pool holds 12 slices; give 1 to 12"),
         (semi, ["--pool", "nowhere"], "nowhere/Imgs: no such folder"),

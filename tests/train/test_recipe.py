@@ -27,7 +27,7 @@ def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monk
         def take(parser, argv, body, given=given):
             given.append(parser.parse_args(argv))
 
-        monkeypatch.setattr(program, "run_program", take)
+        monkeypatch.setattr("train.fitting.options.run_program", take)
         program.main([*recipe.arguments(run["options"], tmp_path), "--out", str(tmp_path), "--resume"])
         (options,) = given
         config = program.configure(options, program.RECIPE).as_dict()

@@ -107,3 +107,6 @@ class TrainConfig:
     def differences(self, other: TrainConfig) -> list[str]:
         """Names of the settings in which two runs differ."""
         return [f.name for f in fields(self) if getattr(self, f.name) != getattr(other, f.name)]
+
+
+LITERAL = TrainConfig(steps=1, warmup=0, ema=0.0, precision="fp32")  # without what the papers do not have

@@ -24,6 +24,7 @@ from train.fitting.distributed import join, leave
 from train.fitting.machine import keep_memory
 from train.fitting.task import Paused, Run
 
+Body = Callable[[argparse.Namespace, Run], None]  # what a program does with its options and its run
 # Options that change a field of TrainConfig when they are given, and that every program obeys.
 FIELDS: dict[str, tuple[Any, str]] = {
     "size": (int, "side of the square input"),
@@ -47,11 +48,20 @@ OWN_FIELDS: dict[str, tuple[Any, str]] = {
     "entropy": (float, "weight of the cross entropy beside the IoU, 1 as published; less makes steeper maps"),
     "cutmix": (float, "share of slices with a rectangle of another one pasted into them"),
 }
+# And those that are no field of TrainConfig.
+OWN_OPTIONS: dict[str, dict[str, Any]] = {
+    "init": {"help": "start from the network of this checkpoint, or of this model of the registry"},
+    "pretrained": {"action": "store_true", "help": "the encoder of Inf-Net starts from ImageNet"},
+    "paper": {"action": "store_true", "help": "the paper's settings to the letter"},
+}
 
 
-def training_parser(doc: str | None, own: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """A parser with the options that every training program obeys, and those of OWN_FIELDS that this one does too;
-    `doc` becomes the help text."""
+def training_parser(doc: str | None, own: Sequence[str] = (), networks: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """A parser with the options that every training program obeys, and with those that this one does too.
+
+    doc: becomes the help text. own: names of OWN_FIELDS and OWN_OPTIONS. networks: what --network chooses from, the
+    default first; where there are any, --options builds them.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     # torchrun takes `--run` for one of its own options, wherever it stands.
     parser.add_argument("--out", "--run", type=Path, required=True, help="folder for checkpoints, settings and logs")
@@ -61,28 +71,16 @@ def training_parser(doc: str | None, own: Sequence[str] = ()) -> argparse.Argume
     parser.add_argument("--minutes", type=float, default=math.inf, help="pause after so long, to go on with --resume")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 ...; the GPU by default, where there is one")
     parser.add_argument("--precision", choices=CHOICES["precision"], help="auto: bf16 where it is faster")
-    for name, (kind, text) in {**FIELDS, **{name: OWN_FIELDS[name] for name in own}}.items():
+    for name, (kind, text) in {**FIELDS, **{name: OWN_FIELDS[name] for name in own if name in OWN_FIELDS}}.items():
         parser.add_argument(flag(name), type=kind, help=text)
-    return parser
-
-
-def add_network(parser: argparse.ArgumentParser, networks: Sequence[str]) -> None:
-    """--network, where there are several to choose from, and --options."""
     if len(networks) > 1:
         parser.add_argument("--network", choices=networks, help=f"{networks[0]} by default")
-    parser.add_argument("--options", type=json.loads, help="JSON options with which the network is built")
-
-
-def add_init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--init", help="start from the network of this checkpoint, or of this model of the registry")
-
-
-def add_pretrained(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pretrained", action="store_true", help="the encoder of Inf-Net starts from ImageNet")
-
-
-def add_paper(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--paper", action="store_true", help="the paper's settings to the letter")
+    if networks:
+        parser.add_argument("--options", type=json.loads, help="JSON options with which the network is built")
+    for name in own:
+        if name in OWN_OPTIONS:
+            parser.add_argument(flag(name), **OWN_OPTIONS[name])
+    return parser
 
 
 def configure(options: argparse.Namespace, base: TrainConfig) -> TrainConfig:
@@ -97,9 +95,7 @@ def epochs(count: int, slices: int, config: TrainConfig) -> int:
     return count * math.ceil(slices / config.batch) * (len(config.scales) if config.every_scale else 1)
 
 
-def run_program(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None, body: Callable[[argparse.Namespace, Run], None]
-) -> None:
+def run_program(parser: argparse.ArgumentParser, argv: Sequence[str] | None, body: Body) -> None:
     """Parse, meet the other processes, and call `body(options, run)`.
 
     What a user can mend ends as one line and exit status 2; a pause as one line and status 0.
@@ -115,6 +111,15 @@ def run_program(
         parser.exit(2, f"{error}\n")
     finally:
         leave()
+
+
+def program(parser: Callable[[], argparse.ArgumentParser], body: Body) -> Callable[..., None]:
+    """The `main` of a training program: `main(argv)` runs `body` with the options that `parser()` reads."""
+
+    def main(argv: Sequence[str] | None = None) -> None:
+        run_program(parser(), argv, body)
+
+    return main
 
 
 def build_network(config: TrainConfig) -> nn.Module:
