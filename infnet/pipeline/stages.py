@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from infnet import weights
 from infnet.errors import GeometryError, WeightsError
 from infnet.geometry.box import restore
 from infnet.geometry.grid import Grid
-from infnet.pipeline.inputs import CHANNELS, grey_slices, network_box, squares, to_8_bits
+from infnet.pipeline.inputs import grey_slices, network_box, squares, to_8_bits
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import load_engines
 from infnet.study import Study
@@ -62,8 +62,7 @@ def stages(
     network, size = _network(name)
     rows, columns = shape
     if box is None:
-        nothing = np.zeros((1, CHANNELS["infection"], 32, 32), np.float32)
-        return {stage: np.zeros((rows, columns), np.float32) for stage in _run(network, nothing)}
+        return {stage: np.zeros((rows, columns), np.float32) for stage in _fields(network)}
     maps = _run(network, squares(grey, [(0, box)], size))
     return {stage: restore(probability, box, (rows, columns)) for stage, probability in maps.items()}
 
@@ -86,10 +85,15 @@ def _network(name: str) -> tuple[nn.Module, int]:
     return weights.load(name)[0], entry.size
 
 
+def _fields(network: nn.Module) -> dict[str, str]:
+    """The stages that this network has, and their fields in its output."""
+    maps: Any = network.maps
+    return {stage: field for stage, field in STAGES.items() if field in maps}
+
+
 def _run(network: nn.Module, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
     import torch
 
     with torch.inference_mode():
         out = network(torch.from_numpy(batch))
-    maps = {stage: getattr(out, field, None) for stage, field in STAGES.items()}
-    return {stage: torch.sigmoid(m)[0, 0].numpy() for stage, m in maps.items() if m is not None}
+    return {stage: torch.sigmoid(getattr(out, field))[0, 0].numpy() for stage, field in _fields(network).items()}
