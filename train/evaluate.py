@@ -29,6 +29,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,14 +65,13 @@ def score_set(
     predictor: Predictor,
     folder: Path,
     infection: Predictor | None = None,
-    threshold: float | None = None,
     masks: bool = False,
     save: Path | None = None,
 ) -> dict[str, Result]:
     """Run a network on the slices of `folder` (Imgs and GT, or GT-1 and GT-2) and score its maps.
 
-    infection: the network whose map guides one of 6 channels. threshold: the predictor's where not given. masks: score
-    the most probable class of each pixel as a mask. save: a folder for the maps, with one for each class.
+    infection: the network whose map guides one of 6 channels. masks: score the most probable class of each pixel as a
+    mask. save: a folder for the maps, with one for each class.
     """
     images = files(folder / "Imgs")
     true = _truth_files(folder)
@@ -90,7 +90,7 @@ def score_set(
             maps = np.eye(len(maps), dtype=np.float32)[maps.argmax(0)].transpose(2, 0, 1)
         for kind, truth in truths.items():
             chosen = maps[NUMBERS.get(kind, 0)]
-            slices[kind].append(score(chosen, truth, predictor.threshold if threshold is None else threshold))
+            slices[kind].append(score(chosen, truth, predictor.threshold))
             if save is not None:
                 save_map(chosen, (save / kind if predictor.classes > 1 else save) / f"{name}.png")
     return {kind: summarise(scored) for kind, scored in slices.items()}
@@ -143,6 +143,8 @@ def _score_weights(options: argparse.Namespace) -> dict[str, Result]:
         refuse(options, ("infection", "masks"), "with --task infection")
     folder = find_set(options.data or data_root(), task, options.split or "test")
     predictor = open_predictor(options.weights, options.size)
+    if options.threshold is not None:
+        predictor = replace(predictor, threshold=options.threshold)
     infection = None
     plain, guided = CHANNELS["infection"], CHANNELS["classes"]
     if task == "infection":
@@ -152,7 +154,7 @@ def _score_weights(options: argparse.Namespace) -> dict[str, Result]:
         infection = _needs(open_predictor(guide), "infection", (plain,), 1)
     else:
         refuse(options, ("infection",), f"with {options.weights}, which was trained without infection maps")
-    return score_set(predictor, folder, infection, options.threshold, options.masks, options.save_maps)
+    return score_set(predictor, folder, infection, options.masks, options.save_maps)
 
 
 def _write(results: dict[str, Result], path: Path) -> None:

@@ -93,7 +93,8 @@ def prepare(source: Source, engines: Engines, settings: Settings, out: Path, rep
         except InfNetError as error:
             rows.append(_failed(source, number, error, private))
             continue
-        rows += [_written(source, number, study, cut, out, private) for cut in taken]
+        origin = _origin(source, number, private)
+        rows += [_written(origin, study, cut, out) for cut in taken]
     return rows
 
 
@@ -112,30 +113,32 @@ def _public(label: str, private: set[str]) -> str:
     return "/".join("*" if names_someone(name, private) else name for name in label.split("/"))
 
 
+def _origin(source: Source, series: int, private: set[str]) -> Row:
+    """Where a row comes from, without the patient's name; series 0: the study as a whole."""
+    return {"source": _public(source.label, private), "group": source.group, "series": series or ""}
+
+
 def _failed(source: Source, series: int, error: InfNetError, private: set[str]) -> Row:
     """The row of a series that cannot be used, told on stderr too. The file that the error names stays out of it."""
     text = one_line(str(error), 300)
     print(text if text.startswith(source.label) else f"{source.label}: {text}", file=sys.stderr)
     reason = text.partition(": ")[2] or text
     reason = "cannot be read" if names_someone(reason, private) else reason
-    origin = {"source": _public(source.label, private), "group": source.group, "series": series or ""}
-    return {**dict.fromkeys(FIELDS, ""), **origin, "error": reason}
+    return {**dict.fromkeys(FIELDS, ""), **_origin(source, series, private), "error": reason}
 
 
-def _written(source: Source, series: int, study: Study, cut: LungSlice, out: Path, private: set[str]) -> Row:
+def _written(origin: Row, study: Study, cut: LungSlice, out: Path) -> Row:
     """Write one slice, transposed; its row."""
     turn = study.orientation
     rows, columns = turn.apply(study.pixels).shape[1:]
-    file = out / "Imgs" / f"{source.group}_{series}-{cut.index:04d}.png"
+    file = out / "Imgs" / f"{origin['group']}_{origin['series']}-{cut.index:04d}.png"
     write_png(file.with_suffix(".part"), cut.image.T).replace(file)
     flat = study.affine is None  # a picture has no millimetres
     slice_mm, row_mm, column_mm = ("",) * 3 if flat else (round(mm, 4) for mm in turn.spacing(study.spacing))
     low, high = WINDOW if study.is_hu else ("", "")  # a picture's window is unknown
     return {
         "file": f"Imgs/{file.name}",
-        "source": _public(source.label, private),
-        "group": source.group,
-        "series": series,
+        **origin,
         "slice": cut.index,
         **asdict(cut.box),
         "rows": rows,

@@ -69,6 +69,17 @@ class Results:
     files: gr.File
 
 
+@dataclass(frozen=True)
+class Page:
+    """All widgets, and the visit of whoever looks at them."""
+
+    visit: gr.State
+    inputs: Inputs
+    viewer: Viewer
+    results: Results
+    plots: list[gr.Plot]
+
+
 def build(engines: Engines, folder: Path) -> gr.Blocks:
     """The page and its API on these networks. `folder`: for visitors' files; Gradio must keep its own there too."""
     demo = gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(300, IDLE), fill_width=True)
@@ -80,7 +91,7 @@ def build(engines: Engines, folder: Path) -> gr.Blocks:
             inputs, viewer, results = input_column(), viewer_column(), results_column()
         with gr.Row():
             plots = [plot("Involvement by region"), plot("HU of lung and lesion")]
-        connect(demo, Events(engines, folder), visit, inputs, viewer, results, plots)
+        connect(demo, Events(engines, folder), Page(visit, inputs, viewer, results, plots))
     demo.queue(max_size=QUEUE, api_open=False)
     return demo
 
@@ -141,18 +152,11 @@ def plot(label: str) -> gr.Plot:
     return gr.Plot(label=label, visible=False, min_width=420, elem_classes="infnet-plot")
 
 
-def connect(
-    demo: gr.Blocks,
-    events: Events,
-    visit: gr.State,
-    inputs: Inputs,
-    viewer: Viewer,
-    results: Results,
-    plots: list[gr.Plot],
-) -> None:
+def connect(demo: gr.Blocks, events: Events, page: Page) -> None:
     """Which event each widget starts, from which values, and where its answer goes."""
+    visit, inputs, viewer, results = page.visit, page.inputs, page.viewer, page.results
     shown = [viewer.picture, viewer.words, results.summary, results.numbers, results.files]
-    settings = [inputs.upload, inputs.series, inputs.mm_per_pixel, viewer.number, viewer.window, *plots]
+    settings = [inputs.upload, inputs.series, inputs.mm_per_pixel, viewer.number, viewer.window, *page.plots]
 
     def then_fit_controls(run: Any) -> None:
         """Fit the controls to the study; after an error, show nothing that is not of the last upload."""
