@@ -22,7 +22,9 @@ from train.fitting.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["--batch", "8", "--learning-rate", "2e-3", "--warmup", "5", "--ema", "0.9", "--precision", "fp32"]
-SLIM = ["--size", "96", "--options", '{"backbone": "resnet18d"}']
+# Narrow, so that a minute of one core is enough to learn the slices of `making`.
+NARROW = '{"backbone": "resnet10t", "decoder_width": 16, "edge_width": 16, "attention_widths": [32, 16, 16]}'
+SLIM = ["--size", "96", "--options", NARROW]
 TINY = ["--size", "64", "--options", '{"backbone": "resnet10t"}']
 
 
@@ -65,18 +67,18 @@ def fails(program, *arguments: object) -> None:
 
 
 def test_supervised_learns_and_resumes(dataset, tmp_path, capsys):
-    run = ["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--validate-every", "30"]
-    supervised.main([*run, "--steps", "90"])
+    run = ["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--validate-every", "20"]
+    supervised.main([*run, "--steps", "60"])
     assert rows(tmp_path)[-1]["labelled Dice at 0.5"] > 0.9
     assert Image.open(tmp_path / "montage.png").size == (4 * 96, 2 * 96)  # a fifth of the 20 slices
     split = json.loads((tmp_path / "split.json").read_text())
     assert len(split["validation"]["labelled"]) == 4
     assert not set(split["train"]["labelled"]) & set(split["validation"]["labelled"])
     before = load_checkpoint(tmp_path / "last.pt")
-    supervised.main([*run, "--steps", "90", "--resume"])  # it was finished: nothing is done twice
-    assert load_checkpoint(tmp_path / "last.pt")["step"] == before["step"] == 90
+    supervised.main([*run, "--steps", "60", "--resume"])  # it was finished: nothing is done twice
+    assert load_checkpoint(tmp_path / "last.pt")["step"] == before["step"] == 60
     assert len(rows(tmp_path)) == 3
-    fails(supervised, *run, "--steps", 90, "--resume", "--seed", 1)
+    fails(supervised, *run, "--steps", 60, "--resume", "--seed", 1)
     assert "made with other settings (seed)" in capsys.readouterr().err
 
 
@@ -172,13 +174,13 @@ def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
             "--k",
             "4",
             "--supervised-steps",
-            "50",
+            "45",
             "--round-steps",
             "6",
             "--pretraining-steps",
-            "60",
+            "40",
             "--finetuning-steps",
-            "30",
+            "20",
         ]
     )
     found = json.loads((tmp_path / "summary.json").read_text())
@@ -298,8 +300,8 @@ def test_lungs_start_from_the_shipped_network(data_sets, tmp_path):
 
 
 def test_ablation_fills_the_table(dataset, tmp_path):
-    common = ["--data", str(dataset), "--out", str(tmp_path), "--size", "96", *QUICK, "--validate-every", "60"]
-    ablation.main([*common, "--options", '{"backbone": "resnet18d"}', "--steps", "60"])
+    common = ["--data", str(dataset), "--out", str(tmp_path), *QUICK, *SLIM, "--learning-rate", "4e-3"]
+    ablation.main([*common, "--validate-every", "45", "--steps", "45"])
     table = json.loads((tmp_path / "table.json").read_text())
     assert [row["variant"] for row in table] == list(ablation.VARIANTS)
     assert table[-1]["labelled Dice at 0.5"] > 0.9
