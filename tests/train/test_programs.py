@@ -1,11 +1,9 @@
-"""Every training program from its command line, on slices made for the test: it learns them, saves and resumes."""
+"""Training programs from their command lines, on slices made for the test: they learn them, save and resume."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +13,9 @@ from PIL import Image
 
 from infnet import weights
 from tests.train.making import save, semiseg
-from tests.train.torchrun import two_processes
+from tests.train.quick import QUICK, SLIM, TINY
 from train import ablation, lungs, multiclass, semi, supervised
-from train.data import training_set
 from train.fitting.checkpoint import load_checkpoint
-
-ROOT = Path(__file__).parents[2]
-QUICK = ["--batch", "8", "--learning-rate", "2e-3", "--warmup", "5", "--ema", "0.9", "--precision", "fp32"]
-# Narrow, so that a minute of one core is enough to learn the slices of `making`.
-NARROW = '{"backbone": "resnet10t", "decoder_width": 16, "edge_width": 16, "attention_widths": [32, 16, 16]}'
-SLIM = ["--size", "96", "--options", NARROW]
-TINY = ["--size", "64", "--options", '{"backbone": "resnet10t"}']
 
 
 @pytest.fixture(scope="module")
@@ -160,77 +150,6 @@ def test_lungs_note_whom_the_start_has_seen(data_sets, tmp_path):
     assert second["seen before"] == sorted(first["train"]["lungs"])
 
 
-def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
-    semi.main(
-        [
-            "--data",
-            str(dataset),
-            "--out",
-            str(tmp_path),
-            *QUICK,
-            *SLIM,
-            "--validate-every",
-            "20",
-            "--k",
-            "4",
-            "--supervised-steps",
-            "45",
-            "--round-steps",
-            "6",
-            "--pretraining-steps",
-            "40",
-            "--finetuning-steps",
-            "20",
-        ]
-    )
-    found = json.loads((tmp_path / "summary.json").read_text())
-    assert list(found) == ["supervised", "propagation", "pretraining", "finetuning"]
-    assert found["finetuning"]["labelled Dice at 0.5"] > 0.9
-    splits = {name: json.loads((tmp_path / name / "split.json").read_text()) for name in found}
-    assert splits["supervised"]["seen before"] == splits["pretraining"]["seen before"] == []
-    assert splits["propagation"]["seen before"] == sorted(splits["supervised"]["train"]["labelled"])
-    assert splits["finetuning"]["seen before"] == sorted(splits["pretraining"]["train"]["pseudo"])
-    truth = training_set(dataset) / "LungInfection-Train" / "Pseudo-label"
-    overlaps = []
-    for path in sorted((tmp_path / "pseudo-label" / "GT").iterdir()):
-        label, true = np.asarray(Image.open(path)), np.asarray(Image.open(truth / "GT" / path.name))
-        assert label.shape == true.shape
-        marked, infected = label > 127, true > 127
-        overlaps.append(2 * (marked & infected).sum() / (marked.sum() + infected.sum()))
-    assert len(overlaps) == 12
-    assert np.mean(overlaps) > 0.85  # upright in memory, transposed again in the file
-
-
-def test_semi_stopped_after_every_step_is_the_same_run(dataset, tmp_path):
-    """Algorithm 1 goes on in the round that it was in: pseudo labels and weights are those of a run without a stop."""
-    common = [
-        "--data",
-        str(dataset),
-        *QUICK,
-        *TINY,
-        "--k",
-        "5",
-        "--supervised-steps",
-        "1",
-        "--round-steps",
-        "2",
-        "--pretraining-steps",
-        "1",
-        "--finetuning-steps",
-        "2",
-    ]
-    semi.main([*common, "--out", str(tmp_path / "whole")])
-    calls = 0
-    while not (tmp_path / "parts/finetuning/montage.png").exists() and calls < 20:
-        calls += 1
-        semi.main([*common, "--out", str(tmp_path / "parts"), "--minutes", "0", "--resume"])
-    assert calls > 6  # 1 + 3 rounds of 2 + 1 + 2 steps; the last step of a part needs no pause
-    whole, parts = (load_checkpoint(tmp_path / name / "finetuning/last.pt")["network"] for name in ("whole", "parts"))
-    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
-    labels = [sorted((tmp_path / name / "pseudo-label/GT").iterdir()) for name in ("whole", "parts")]
-    assert [p.read_bytes() for p in labels[0]] == [p.read_bytes() for p in labels[1]]
-
-
 def test_multiclass_learns_both_classes(dataset, tmp_path):
     multiclass.main(
         [
@@ -318,39 +237,6 @@ def test_paper_settings(dataset):
     assert (config.size, config.scales, config.every_scale, config.ema) == (352, (0.75, 1.0, 1.25), True, 0)
     classes = multiclass.paper(53)
     assert (classes.optimizer, classes.learning_rate, classes.weight_decay, classes.size) == ("sgd", 1e-10, 5e-4, 512)
-
-
-def test_semi_on_two_processes(dataset, tmp_path):
-    """torchrun: both processes share the batches and the pseudo labels, and one of them writes."""
-    command = two_processes(
-        "-m",
-        "train.semi",
-        "--data",
-        str(dataset),
-        "--out",
-        str(tmp_path),
-        *QUICK,
-        *TINY,
-        "--k",
-        "6",
-        "--supervised-steps",
-        "3",
-        "--round-steps",
-        "2",
-        "--pretraining-steps",
-        "2",
-        "--finetuning-steps",
-        "2",
-        "--device",
-        "cpu",
-    )
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert len(list((tmp_path / "pseudo-label" / "GT").iterdir())) == 12
-    assert json.loads((tmp_path / "finetuning" / "environment.json").read_text())["processes"] == 2
-    assert "finetuning" in json.loads((tmp_path / "summary.json").read_text())
 
 
 @pytest.mark.parametrize(
