@@ -72,10 +72,10 @@ def test_infection_on_labelled_slices_left_out(model):
 @pytest.mark.data
 @needs_data
 def test_nothing_is_marked_on_most_slices_without_infection(engines):
-    found = evaluate_negatives(engines, REAL, 0)
-    assert found["LIDC-IDRI-0001, mm2"]["median"] == 0
-    assert found["lungs-hu, pixels"]["slices"] == 9
-    assert found["lungs-hu, pixels"]["percentile_95"] < 50
+    negatives = evaluate_negatives(engines, REAL, 0)
+    assert negatives["LIDC-IDRI-0001, mm2"]["median"] == 0
+    assert negatives["lungs-hu, pixels"]["slices"] == 9
+    assert negatives["lungs-hu, pixels"]["percentile_95"] < 50
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_a_hospital_series_from_the_command_line(tmp_path):
     lungs = np.asarray(nibabel.load(tmp_path / "out" / "lungs.nii.gz").dataobj)
     assert mask.shape == (512, 512, 74)
     assert np.allclose(mask.header.get_zooms(), (0.748, 0.748, 4.0), atol=1e-3)
-    found = np.asarray(mask.dataobj) > 0
-    assert found.any()
-    assert (lungs[found] > 0).all()
+    marked = np.asarray(mask.dataobj) > 0
+    assert marked.any()
+    assert (lungs[marked] > 0).all()
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["lesion_volume_ml"] > 0

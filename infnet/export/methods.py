@@ -20,31 +20,31 @@ def methods(result: Segmentation) -> str:
     facts = result.provenance
     models = facts.get("models", {})
     version = f" {facts['infnet']}" if "infnet" in facts else ""
-    said = [f"Lung infection was segmented with infnet{version}, an implementation of Inf-Net (Fan et al. 2020)."]
+    sentences = [f"Lung infection was segmented with infnet{version}, an implementation of Inf-Net (Fan et al. 2020)."]
     if "window_hu" in facts:
         low, high = facts["window_hu"]
-        said.append(f"Each axial slice was cut to the lungs and shown in a window of {low:g} to {high:g} HU.")
+        sentences.append(f"Each axial slice was cut to the lungs and shown in a window of {low:g} to {high:g} HU.")
     tasks = (
         ("lungs", "The lungs were found by {model}"),
         ("infection", "Infection within the lungs was found by {model}"),
         ("classes", "Infection was split into ground-glass opacity and consolidation by {model}"),
     )
-    said += [f"{task.format(model=_model(models[role]))}." for role, task in tasks if role in models]
+    sentences += [f"{task.format(model=_model(models[role]))}." for role, task in tasks if role in models]
     if "threshold" in facts:
         least = result.consolidation_threshold
         share = "half" if least == 0.5 else f"{100 * least:g} %"
-        said.append(
+        sentences.append(
             f"A pixel counted as lesion from an infection probability of {facts['threshold']:g}, and as consolidation "
             f"where that made up at least {share} of it."
         )
     for key, unit in (("smallest_mm2", "mm2"), ("smallest_pixels", "pixels")):
         if facts.get(key):
-            said.append(f"Lesions of less than {facts[key]:g} {unit} in a slice were dropped.")
-    said.append(
+            sentences.append(f"Lesions of less than {facts[key]:g} {unit} in a slice were dropped.")
+    sentences.append(
         "Involvement is the lesion within the lungs as a share of the lungs, lesion included. The masks were not "
         "edited by a reader; the software is for research use only."
     )
-    return " ".join(said) + f"\n\n{CITATION}"
+    return " ".join(sentences) + f"\n\n{CITATION}"
 
 
 def _model(facts: Mapping[str, Any]) -> str:

@@ -63,8 +63,8 @@ def test_a_damaged_cache_is_built_again(cached, harm):
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("INFNET_CACHE", str(tmp_path / "file" / "cache"))
-    found = OpenVINOEngine(Scale, "key", (1, 4, 4), "fp32")(np.zeros((1, 1, 4, 4), np.float32))
-    assert (found == 0.5).all()
+    probability = OpenVINOEngine(Scale, "key", (1, 4, 4), "fp32")(np.zeros((1, 1, 4, 4), np.float32))
+    assert (probability == 0.5).all()
     assert (tmp_path / "file").read_text() == "in the way"
 
 

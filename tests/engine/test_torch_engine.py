@@ -29,10 +29,10 @@ class Cramped(nn.Module):
 
 
 def test_one_channel_goes_through_a_sigmoid():
-    found = TorchEngine(Constant([0.0]), "cpu")(np.zeros((2, 1, 8, 8), np.float32))
-    assert found.shape == (2, 1, 8, 8)
-    assert found.dtype == np.float32
-    assert (found == 0.5).all()
+    probability = TorchEngine(Constant([0.0]), "cpu")(np.zeros((2, 1, 8, 8), np.float32))
+    assert probability.shape == (2, 1, 8, 8)
+    assert probability.dtype == np.float32
+    assert (probability == 0.5).all()
 
 
 def test_threads_count_within_a_call_and_the_process_keeps_its_own():
@@ -54,13 +54,13 @@ def test_threads_count_within_a_call_and_the_process_keeps_its_own():
 
 
 def test_several_channels_go_through_a_softmax():
-    found = TorchEngine(Constant([0.0, 0.0, float(np.log(2))]), "cpu")(np.zeros((1, 6, 4, 4), np.float32))
-    assert np.allclose(found[0, :, 0, 0], [0.25, 0.25, 0.5])
+    probability = TorchEngine(Constant([0.0, 0.0, float(np.log(2))]), "cpu")(np.zeros((1, 6, 4, 4), np.float32))
+    assert np.allclose(probability[0, :, 0, 0], [0.25, 0.25, 0.5])
 
 
 def test_the_prediction_of_infnet_is_its_s3():
-    found = TorchEngine(Constant([0.0], staged=True), "cpu")(np.zeros((1, 3, 4, 4), np.float32))
-    assert (found == 0.5).all()
+    probability = TorchEngine(Constant([0.0], staged=True), "cpu")(np.zeros((1, 3, 4, 4), np.float32))
+    assert (probability == 0.5).all()
 
 
 def test_name_tells_library_device_and_precision():
@@ -76,17 +76,17 @@ def test_a_device_that_is_not_there_is_one_line(device):
 
 def test_more_slices_than_a_batch_come_back_in_their_order():
     batch = np.arange(10, dtype=np.float32)[:, None, None, None].repeat(4, 2).repeat(4, 3) / 10
-    found = TorchEngine(Scale(), "cpu")(batch)
-    assert np.allclose(found, 1 / (1 + np.exp(-2 * batch)), atol=1e-6)
+    probability = TorchEngine(Scale(), "cpu")(batch)
+    assert np.allclose(probability, 1 / (1 + np.exp(-2 * batch)), atol=1e-6)
 
 
 def test_where_memory_runs_out_the_batch_is_halved_and_that_is_said():
     network = Cramped(room=2)
     engine = TorchEngine(network, "cpu")
     engine.batch = 8
-    found = engine(np.zeros((5, 1, 4, 4), np.float32))
-    assert found.shape == (5, 1, 4, 4)
-    assert (found == 0.5).all()
+    probability = engine(np.zeros((5, 1, 4, 4), np.float32))
+    assert probability.shape == (5, 1, 4, 4)
+    assert (probability == 0.5).all()
     assert network.asked == [5, 2, 2, 1]
     assert texts(engine) == ("Memory of cpu ran out: slices were taken in batches of 2.",)
 

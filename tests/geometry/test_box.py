@@ -25,14 +25,14 @@ def test_a_box_is_widened_up_to_the_border_of_its_slice():
 
 def test_crop_and_paste():
     box = Box(1, 2, 4, 5)
-    part = crop(MASK, box)
+    inside = crop(MASK, box)
     assert box.shape == (3, 3)
-    assert part.shape == (3, 3, 3)
-    assert part[0, 0, 0] == MASK[0, 1, 2]
-    back = paste(part, box, SHAPE[1:])
-    assert np.array_equal(crop(back, box), part)
-    assert back.sum() == part.sum()
-    assert back.dtype == part.dtype
+    assert inside.shape == (3, 3, 3)
+    assert inside[0, 0, 0] == MASK[0, 1, 2]
+    back = paste(inside, box, SHAPE[1:])
+    assert np.array_equal(crop(back, box), inside)
+    assert back.sum() == inside.sum()
+    assert back.dtype == inside.dtype
 
 
 def test_mask_box_margin_and_limits():

@@ -37,8 +37,8 @@ def test_lesions_come_back_on_the_source_grid_with_class_and_side():
     assert result.labels.dtype == np.uint8
     assert result.probability.dtype == np.float32
     for kind in (GGO, CONSOLIDATION):
-        found, true = result.labels == kind, truth == kind
-        assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.93
+        marked, true = result.labels == kind, truth == kind
+        assert 2 * (marked & true).sum() / (marked.sum() + true.sum()) > 0.93
     assert set(np.unique(result.lungs[truth == GGO])) == {RIGHT}
     assert set(np.unique(result.lungs[truth == CONSOLIDATION])) == {LEFT}
     assert not (result.labels[result.lungs == 0]).any()
@@ -101,8 +101,8 @@ def test_a_min_max_scaled_picture_is_read_by_its_anchors_and_says_so():
     picture = ((hu + 1000) / 3000 * 65535).astype(np.uint16)
     result = segment(Study(picture, is_hu=False), fake_engines())
     truth = segment(Study(study.pixels[3:4], study.affine, volumetric=False), fake_engines())
-    found, true = result.labels > 0, truth.labels > 0
-    assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.9
+    marked, true = result.labels > 0, truth.labels > 0
+    assert 2 * (marked & true).sum() / (marked.sum() + true.sum()) > 0.9
     assert "estimated" in texts(result)[0]
 
 

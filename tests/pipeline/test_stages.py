@@ -27,37 +27,37 @@ def known():
 def test_the_prediction_within_the_lungs_is_the_probability_of_the_slice(known):
     phantom, result = known
     index = int(np.argmax((result.labels > 0).sum((1, 2))))
-    found = stages(phantom.study, index, lungs=result.lungs)
-    assert [name for name in found if name != "S_2"] == ["S_g", "S_5", "S_4", "S_3", "edge"]
-    for name, probability in found.items():
+    maps = stages(phantom.study, index, lungs=result.lungs)
+    assert [name for name in maps if name != "S_2"] == ["S_g", "S_5", "S_4", "S_3", "edge"]
+    for name, probability in maps.items():
         assert probability.shape == (192, 192), name
         assert probability.dtype == np.float32
         assert 0 <= probability.min() <= probability.max() <= 1
-    inside = found[prediction(found)] * (result.lungs[index] > 0)
+    inside = maps[prediction(maps)] * (result.lungs[index] > 0)
     assert np.abs(inside - result.probability[index]).max() < 0.1  # another engine, perhaps another precision
     assert result.probability[index].max() > 0.5
-    assert not found["S_g"][0].any()  # beside the box of the lungs
+    assert not maps["S_g"][0].any()  # beside the box of the lungs
 
 
 def test_the_order_of_storage_does_not_matter(known):
     phantom, result = known
     turned, same = stored(phantom.study, result, (2, 1, 0), (1, 0, 1))
-    one, other = stages(phantom.study, 1, lungs=result.lungs), stages(turned, 1, lungs=same.lungs)
-    assert all(np.array_equal(one[name], other[name]) for name in one)
+    first, other = stages(phantom.study, 1, lungs=result.lungs), stages(turned, 1, lungs=same.lungs)
+    assert all(np.array_equal(first[name], other[name]) for name in first)
 
 
 def test_without_lungs_they_are_found_on_the_slice(known):
     phantom, result = known
-    one, other = stages(phantom.study, 1, lungs=result.lungs), stages(phantom.study, 1)
-    name = prediction(one)
-    assert np.abs(one[name] - other[name]).mean() < 0.02
+    first, other = stages(phantom.study, 1, lungs=result.lungs), stages(phantom.study, 1)
+    name = prediction(first)
+    assert np.abs(first[name] - other[name]).mean() < 0.02
 
 
 def test_a_slice_without_lung_is_zero_everywhere(known):
     phantom, result = known
-    found = stages(phantom.study, 1, lungs=np.zeros_like(result.lungs))
-    assert list(found) == list(stages(phantom.study, 1, lungs=result.lungs))
-    assert not any(m.any() for m in found.values())
+    maps = stages(phantom.study, 1, lungs=np.zeros_like(result.lungs))
+    assert list(maps) == list(stages(phantom.study, 1, lungs=result.lungs))
+    assert not any(m.any() for m in maps.values())
 
 
 @pytest.mark.parametrize("box", ["lungs", "none"])
@@ -74,10 +74,10 @@ def test_a_network_shows_the_stages_that_it_has(known, monkeypatch, options, nam
     torch.manual_seed(0)
     network = build("inf-net", backbone="resnet10t", **options).eval()
     monkeypatch.setattr(module, "_network", lambda name: (network, 64))
-    found = stages(phantom.study, 1, lungs=result.lungs if box == "lungs" else np.zeros_like(result.lungs))
-    assert list(found) == names
-    assert prediction(found) == last
-    assert all(m.shape == (192, 192) and m.any() == (box == "lungs") for m in found.values())
+    maps = stages(phantom.study, 1, lungs=result.lungs if box == "lungs" else np.zeros_like(result.lungs))
+    assert list(maps) == names
+    assert prediction(maps) == last
+    assert all(m.shape == (192, 192) and m.any() == (box == "lungs") for m in maps.values())
 
 
 def test_the_network_is_kept(known):
@@ -93,9 +93,9 @@ def test_16_bit_grey_is_read_by_the_range_of_the_whole_study(known):
     grey = (phantom.study.pixels.astype(np.int32) + 1024).astype(np.uint16)
     grey[0, 0, 0] = 4095
     study = Study(grey, None, is_hu=False)
-    one = module._single(study, Grid.of(study), 1)
-    assert one.pixels.dtype == np.uint8
-    assert one.pixels.max() == int(255 * int(grey[1].max()) / 4095)
+    single = module._single(study, Grid.of(study), 1)
+    assert single.pixels.dtype == np.uint8
+    assert single.pixels.max() == int(255 * int(grey[1].max()) / 4095)
 
 
 def test_what_cannot_be_shown_is_refused(known):

@@ -29,19 +29,19 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_scores_are_means_over_slices_and_an_empty_truth_counts_0(tmp_path, folders, capsys):
     maps, truth = folders
-    found = run(tmp_path, "--predictions", maps, "--ground-truth", truth)
-    assert found.keys() == {"infection"}
-    assert found["infection"].keys() == KEYS
+    results = run(tmp_path, "--predictions", maps, "--ground-truth", truth)
+    assert results.keys() == {"infection"}
+    assert results["infection"].keys() == KEYS
     greys = [soft(i) / 255 for i in range(3)]
     truths = [square(4, 5), square(4, 6), np.zeros((20, 24), bool)]
     each = np.array([all_scores(g, t) for g, t in zip(greys, truths, strict=True)])
     for name, mean in zip(all_scores(greys[0], truths[0])._fields, each.mean(0), strict=True):
-        assert found["infection"][name] == pytest.approx(mean, abs=1e-6)
+        assert results["infection"][name] == pytest.approx(mean, abs=1e-6)
     assert each[2, 0] == 0
-    assert found["infection"]["dice_present"] == pytest.approx(each[:2, 0].mean(), abs=1e-6)
+    assert results["infection"]["dice_present"] == pytest.approx(each[:2, 0].mean(), abs=1e-6)
     plain = [dice(g >= 0.5, t) for g, t in zip(greys, truths, strict=True)]
-    assert found["infection"]["dice_at_threshold"] == pytest.approx(np.mean(plain), abs=1e-6)
-    assert (found["infection"]["count"], found["infection"]["count_present"]) == (3, 2)
+    assert results["infection"]["dice_at_threshold"] == pytest.approx(np.mean(plain), abs=1e-6)
+    assert (results["infection"]["count"], results["infection"]["count_present"]) == (3, 2)
     printed = capsys.readouterr().out
     assert f"{each[:, 0].mean():.3f}" in printed
     assert "2/3" in printed
@@ -49,9 +49,9 @@ def test_scores_are_means_over_slices_and_an_empty_truth_counts_0(tmp_path, fold
 
 def test_the_plain_dice_follows_the_threshold_and_the_name_is_given(tmp_path, folders):
     maps, truth = folders
-    found = run(tmp_path, "--predictions", maps, "--ground-truth", truth, "--threshold", 0.9, "--name", "lungs")
+    results = run(tmp_path, "--predictions", maps, "--ground-truth", truth, "--threshold", 0.9, "--name", "lungs")
     plain = [dice(soft(0) / 255 >= 0.9, square(4, 5)), dice(soft(1) / 255 >= 0.9, square(4, 6)), 0]
-    assert found["lungs"]["dice_at_threshold"] == pytest.approx(np.mean(plain), abs=1e-6)
+    assert results["lungs"]["dice_at_threshold"] == pytest.approx(np.mean(plain), abs=1e-6)
 
 
 def test_a_folder_for_each_class(tmp_path):
@@ -62,20 +62,20 @@ def test_a_folder_for_each_class(tmp_path):
         save(tmp_path / "same" / "GT-2" / f"{number}.png", 255 * square(2, 12).astype(np.uint8))
         save(tmp_path / "named" / "ggo" / f"{number}.png", 255 * square(2, 2).astype(np.uint8))
         save(tmp_path / "named" / "consolidation" / f"{number}.png", 255 * square(2, 12).astype(np.uint8))
-    found = run(tmp_path, "--predictions", tmp_path / "same", "--ground-truth", tmp_path / "truth")
-    assert found == run(tmp_path, "--predictions", tmp_path / "named", "--ground-truth", tmp_path / "truth")
+    results = run(tmp_path, "--predictions", tmp_path / "same", "--ground-truth", tmp_path / "truth")
+    assert results == run(tmp_path, "--predictions", tmp_path / "named", "--ground-truth", tmp_path / "truth")
     perfect = (255 + 128 / 544) / 256
-    assert found["ggo"]["dice"] == pytest.approx(perfect, abs=1e-6)
-    assert found["consolidation"]["dice"] == pytest.approx(perfect / 3, abs=1e-6)
-    assert found["consolidation"]["dice_present"] == pytest.approx(perfect, abs=1e-6)
-    assert found["consolidation"]["count_present"] == 1
+    assert results["ggo"]["dice"] == pytest.approx(perfect, abs=1e-6)
+    assert results["consolidation"]["dice"] == pytest.approx(perfect / 3, abs=1e-6)
+    assert results["consolidation"]["dice_present"] == pytest.approx(perfect, abs=1e-6)
+    assert results["consolidation"]["count_present"] == 1
 
 
 def test_a_class_that_is_nowhere_has_no_dice_where_present(tmp_path, capsys):
     save(tmp_path / "maps" / "1.png", soft(0))
     save(tmp_path / "truth" / "1.png", np.zeros((20, 24), np.uint8))
-    found = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")
-    assert found["infection"]["dice_present"] is None
+    results = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")
+    assert results["infection"]["dice_present"] is None
     assert "0/1" in capsys.readouterr().out
 
 

@@ -70,10 +70,10 @@ def expected_infection(dataset: Path) -> np.ndarray:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_an_infection_network_on_both_splits(tmp_path, dataset, split):
     checkpoint = pointwise(tmp_path, "infection", *BRIGHT)
-    found = run(tmp_path, "--weights", checkpoint, "--data", dataset, "--task", "infection", "--split", split)
-    assert found.keys() == {"infection"}
-    assert found["infection"]["count"] == 4
-    assert [found["infection"][k] for k in all_scores(np.zeros((2, 2)), np.eye(2) > 0)._fields] == pytest.approx(
+    results = run(tmp_path, "--weights", checkpoint, "--data", dataset, "--task", "infection", "--split", split)
+    assert results.keys() == {"infection"}
+    assert results["infection"]["count"] == 4
+    assert [results["infection"][k] for k in all_scores(np.zeros((2, 2)), np.eye(2) > 0)._fields] == pytest.approx(
         expected_infection(dataset), abs=1e-4
     )
 
@@ -81,11 +81,11 @@ def test_an_infection_network_on_both_splits(tmp_path, dataset, split):
 def test_saved_maps_score_the_same_and_are_not_stretched(tmp_path, dataset):
     checkpoint = pointwise(tmp_path, "infection", [[1.0, 0.0, 0.0]], [0.0])
     maps = tmp_path / "saved"
-    found = run(tmp_path, "--weights", checkpoint, "--data", dataset.parent, "--save-maps", maps)
+    results = run(tmp_path, "--weights", checkpoint, "--data", dataset.parent, "--save-maps", maps)
     highest = 1 / (1 + np.exp(-(225 / 255 - 0.485) / 0.229))  # of the bright rim
     assert {int(read(path).max()) for path in maps.iterdir()} == {round(255 * highest)}
     again = run(tmp_path, "--predictions", maps, "--ground-truth", dataset / "TestingSet/LungInfection-Test/GT")
-    for key, value in found["infection"].items():
+    for key, value in results["infection"].items():
         assert again["infection"][key] == pytest.approx(value, abs=0.01)
 
 
@@ -94,7 +94,7 @@ def test_a_class_network_sees_the_infection_map(tmp_path, dataset, split):
     infection = pointwise(tmp_path, "infection", *BRIGHT)
     classes = pointwise(tmp_path, "classes", *BY_MAP)
     maps = tmp_path / "saved"
-    found = run(
+    results = run(
         tmp_path,
         "--weights",
         classes,
@@ -109,40 +109,40 @@ def test_a_class_network_sees_the_infection_map(tmp_path, dataset, split):
         "--save-maps",
         maps,
     )
-    assert found.keys() == {"ggo", "consolidation"}
-    assert found["ggo"]["count"] == 4
-    assert found["ggo"]["dice_at_threshold"] > 0.95
+    assert results.keys() == {"ggo", "consolidation"}
+    assert results["ggo"]["count"] == 4
+    assert results["ggo"]["dice_at_threshold"] > 0.95
     truth = dataset / "TestingSet/MultiClassInfection-Test"
     again = run(tmp_path, "--predictions", maps, "--ground-truth", truth)
-    for kind in found:
-        assert again[kind]["dice_at_threshold"] == pytest.approx(found[kind]["dice_at_threshold"], abs=0.01)
+    for kind in results:
+        assert again[kind]["dice_at_threshold"] == pytest.approx(results[kind]["dice_at_threshold"], abs=0.01)
 
 
 def test_a_class_network_without_infection_map(tmp_path, dataset):
     classes = pointwise(tmp_path, "classes", [[0.0] * 3, [-4.0, 0, 0], [4.0, 0, 0]], [0.0, 0.0, 0.0])
-    found = run(tmp_path, "--weights", classes, "--data", dataset, "--task", "multiclass")
+    results = run(tmp_path, "--weights", classes, "--data", dataset, "--task", "multiclass")
     # Bright pixels are called consolidation: all of it is found, and the rim besides.
-    assert found["consolidation"]["sensitivity"] > 0.6
-    assert found["ggo"]["dice_at_threshold"] < 0.2
+    assert results["consolidation"]["sensitivity"] > 0.6
+    assert results["ggo"]["dice_at_threshold"] < 0.2
 
 
 def test_masks_are_the_most_probable_class(tmp_path, dataset):
     classes = pointwise(tmp_path, "classes", [[0.0] * 3, [-4.0, 0, 0], [4.0, 0, 0]], [0.0, 0.0, 0.0])
     maps = tmp_path / "saved"
-    found = run(
+    results = run(
         tmp_path, "--weights", classes, "--data", dataset, "--task", "multiclass", "--masks", "--save-maps", maps
     )
-    for kind in found:
+    for kind in results:
         assert {int(v) for path in (maps / kind).iterdir() for v in np.unique(read(path))} <= {0, 255}
     again = run(tmp_path, "--predictions", maps, "--ground-truth", dataset / "TestingSet/MultiClassInfection-Test")
-    assert again == found
+    assert again == results
 
 
 def test_safetensors_hold_an_inf_net(tmp_path, monkeypatch, dataset, capsys):
     monkeypatch.setitem(NETWORKS, "inf-net", Pointwise)  # type: ignore[arg-type]
     weights.save(Pointwise().state_dict(), tmp_path / "mine.safetensors")
-    found = run(tmp_path, "--weights", tmp_path / "mine.safetensors", "--data", dataset, "--size", 96)
-    assert found["infection"]["count"] == 4
+    results = run(tmp_path, "--weights", tmp_path / "mine.safetensors", "--data", dataset, "--size", 96)
+    assert results["infection"]["count"] == 4
     (tmp_path / "mine.safetensors").write_bytes(b"damaged")
     line = refuse(capsys, "--weights", tmp_path / "mine.safetensors", "--data", dataset)
     assert line.startswith(f"{tmp_path / 'mine.safetensors'}: not readable as safetensors")

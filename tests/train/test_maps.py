@@ -45,11 +45,11 @@ def test_masks_of_every_kind_read_alike(tmp_path, kind):
         (tmp_path / folder).mkdir()
         make(square(8, left)).save(tmp_path / folder / f"1.{ending}", **({"quality": 100} if ending == "jpg" else {}))
         make(square(8, left) & False).save(tmp_path / folder / f"2.{ending}")  # decides nothing about the scale
-    found = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
+    scores = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
     near = 0.01 if kind == "JPEG" else 1e-6
-    assert found["dice_at_threshold"] == pytest.approx((0.5 + 1) / 2)
-    assert found["dice_present"] == pytest.approx((255 * 0.5 + 128 / 544) / 256, abs=near)
-    assert found["mae"] == pytest.approx(64 / 480 / 2, abs=near)
+    assert scores["dice_at_threshold"] == pytest.approx((0.5 + 1) / 2)
+    assert scores["dice_present"] == pytest.approx((255 * 0.5 + 128 / 544) / 256, abs=near)
+    assert scores["mae"] == pytest.approx(64 / 480 / 2, abs=near)
 
 
 def test_a_16_bit_map_keeps_what_8_bits_would_lose(tmp_path):
@@ -58,23 +58,23 @@ def test_a_16_bit_map_keeps_what_8_bits_would_lose(tmp_path):
     fine = np.where(truth, 32770, 32700).astype(np.uint16)
     fine[0, :2] = 0, 65535
     save(tmp_path / "maps" / "1.png", fine)
-    found = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
-    assert found["dice_at_threshold"] == pytest.approx(128 / 129, abs=1e-6)  # 32770 is above one half, 32700 is not
+    scores = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
+    assert scores["dice_at_threshold"] == pytest.approx(128 / 129, abs=1e-6)  # 32770 is above one half, 32700 is not
 
 
 def test_a_map_of_another_size_is_resized_bicubically(tmp_path):
     grey, truth = soft(0, (40, 30)), square(4, 5)
     save(tmp_path / "maps" / "1.png", grey)
     save(tmp_path / "truth" / "1.png", 255 * truth.astype(np.uint8))
-    found = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
+    scores = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
     resized = np.asarray(Image.fromarray(grey).resize((24, 20), Image.Resampling.BICUBIC))
     for name, value in all_scores(resized / 255, truth)._asdict().items():
-        assert found[name] == pytest.approx(value, abs=1e-6)
+        assert scores[name] == pytest.approx(value, abs=1e-6)
 
 
 def test_a_small_mask_of_0_and_1_is_resized_without_rounding_it_away(tmp_path):
     save(tmp_path / "maps" / "1.png", square(2, 2, 4, (10, 12)).astype(np.uint8))
     save(tmp_path / "truth" / "1.png", square(4, 4).astype(np.uint8))
-    found = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
-    assert found["dice_at_threshold"] > 0.9
-    assert found["dice"] > 0.9
+    scores = run(tmp_path, "--predictions", tmp_path / "maps", "--ground-truth", tmp_path / "truth")["infection"]
+    assert scores["dice_at_threshold"] > 0.9
+    assert scores["dice"] > 0.9

@@ -26,25 +26,25 @@ def square(top: int, left: int) -> np.ndarray:
 
 def test_a_summary_is_the_mean_over_slices_and_the_pooled_dice():
     maps, truths = [square(2, 2) * 0.9, square(2, 4) * 0.9], [square(2, 2), square(2, 2)]
-    found = validate.summarise(maps, truths, threshold=0.5)
-    assert found["dice_at_threshold"] == 0.75
-    assert found["pooled_dice"] == pytest.approx(2 * (16 + 8) / 64)
+    results = validate.summarise(maps, truths, threshold=0.5)
+    assert results["dice_at_threshold"] == 0.75
+    assert results["pooled_dice"] == pytest.approx(2 * (16 + 8) / 64)
     each = [paper_scores(m, t) for m, t in zip(maps, truths, strict=True)]
-    assert found["dice"] == pytest.approx(np.mean([s.dice for s in each]), abs=1e-4)
-    assert found["count"] == 2
+    assert results["dice"] == pytest.approx(np.mean([s.dice for s in each]), abs=1e-4)
+    assert results["count"] == 2
 
 
 def test_labelled_slices_are_turned_upright_and_scored_at_the_size_of_their_truth(tmp_path):
     base = semiseg(tmp_path, labelled=3, unlabelled=0) / "TrainingSet/MultiClassInfection-Train"
-    found = validate.evaluate_labelled(fake_engines(), tmp_path / "Dataset", ["20", "22"])
-    assert found.keys() == {"infection", "ggo", "consolidation"}
-    for scores in found.values():
+    results = validate.evaluate_labelled(fake_engines(), tmp_path / "Dataset", ["20", "22"])
+    assert results.keys() == {"infection", "ggo", "consolidation"}
+    for scores in results.values():
         assert scores["count"] == 2
     # All lesions lie between the greys that the fake engine takes for infection; all above 150 is consolidation to it.
-    assert found["infection"]["dice_at_threshold"] > 0.9
+    assert results["infection"]["dice_at_threshold"] > 0.9
     greys, kinds = ([np.asarray(Image.open(base / part / f"{n}.png")) for n in (20, 22)] for part in ("Imgs", "GT"))
     expected = np.mean([dice(g > 150, k == 2) for g, k in zip(greys, kinds, strict=True)])
-    assert found["consolidation"]["dice_at_threshold"] == pytest.approx(expected, abs=0.03)
+    assert results["consolidation"]["dice_at_threshold"] == pytest.approx(expected, abs=0.03)
 
 
 @pytest.fixture
@@ -62,17 +62,17 @@ def data(tmp_path):
 def test_the_program_scores_what_one_fold_holds_out(data, monkeypatch, capsys):
     monkeypatch.setattr(validate, "load_engines", lambda name: fake_engines())
     validate.main(["--data", str(data), "--fold", "1", "--json", str(data / "scores.json")])
-    found = json.loads((data / "scores.json").read_text())
-    assert found == json.loads(capsys.readouterr().out)
-    names, (patient,) = found["held_out"]["labelled"], found["held_out"]["coronacases"]
-    assert found["labelled"]["infection"]["count"] == len(names) > 0
-    assert found["coronacases"].keys() == {patient, "all"}
-    one, whole = found["coronacases"][patient], found["coronacases"]["all"]
-    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice", "agreement_with_crops"} <= one.keys()
-    assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == one["pooled_dice"]
+    results = json.loads((data / "scores.json").read_text())
+    assert results == json.loads(capsys.readouterr().out)
+    names, (patient,) = results["held_out"]["labelled"], results["held_out"]["coronacases"]
+    assert results["labelled"]["infection"]["count"] == len(names) > 0
+    assert results["coronacases"].keys() == {patient, "all"}
+    own, whole = results["coronacases"][patient], results["coronacases"]["all"]
+    assert {"lungs_dice", "lesion_outside_lungs", "pooled_dice", "agreement_with_crops"} <= own.keys()
+    assert whole["by_threshold"]["0.50"] == whole["pooled_dice"] == own["pooled_dice"]
     assert whole["pooled_dice_with_true_lungs"] > 0.5
-    assert found["negative"] == {}
-    assert "medseg-volumes" not in found
+    assert results["negative"] == {}
+    assert "medseg-volumes" not in results
     with pytest.raises(SystemExit) as stopped:
         validate.main(["--data", str(data / "nowhere")])
     assert stopped.value.code == 2
@@ -89,10 +89,10 @@ def test_data_sets_that_not_everybody_has_are_scored_where_they_are(data, monkey
     grey = window_hu(chest(slices=3, rows=256, columns=256, spacing=(80.0, 1.4, 1.4)).study.pixels[1])
     for block in range(5):
         save(data / "infection-free" / "images" / f"iqoth_{block * 64:04}.png", grey)
-    found = validate._evaluate(fake_engines(), data, fold=1)
-    assert found["held_out"]["medseg-volumes"] == ["medseg4"]
-    assert found["medseg-volumes"].keys() == {"medseg4", "all"}
-    assert found["infection-free, pixels"]["iqoth"]["slices"] == 1
+    results = validate._evaluate(fake_engines(), data, fold=1)
+    assert results["held_out"]["medseg-volumes"] == ["medseg4"]
+    assert results["medseg-volumes"].keys() == {"medseg4", "all"}
+    assert results["infection-free, pixels"]["iqoth"]["slices"] == 1
 
 
 def test_volumes_with_classes_count_any_class_as_infection(tmp_path):
@@ -101,10 +101,10 @@ def test_volumes_with_classes_count_any_class_as_infection(tmp_path):
         grey, kinds = slice_with_lesion(rng)
         for part, array in (("images", grey), ("classes", kinds), ("lungs", np.where(grey < 210, 255, 0))):
             save(tmp_path / part / f"medseg1_z00{number}.png", array.astype(np.uint8))
-    found = validate.evaluate_patients(fake_engines(), tmp_path, ["medseg1"], "classes")
-    assert found.keys() == {"medseg1", "all"}
-    assert found["medseg1"]["count"] == 2
-    assert found["medseg1"]["pooled_dice_with_true_lungs"] > 0.9
+    results = validate.evaluate_patients(fake_engines(), tmp_path, ["medseg1"], "classes")
+    assert results.keys() == {"medseg1", "all"}
+    assert results["medseg1"]["count"] == 2
+    assert results["medseg1"]["pooled_dice_with_true_lungs"] > 0.9
 
 
 def test_what_is_marked_on_infection_free_slices_is_told_by_collection(tmp_path, monkeypatch):
