@@ -13,7 +13,7 @@ from benchmarks.networks import REFERENCE, feed, operations, reference
 from benchmarks.path import profile
 from benchmarks.scaling import series
 from infnet.engine import TorchEngine
-from tests.test_engine import Scale
+from tests.engine.making import Scale
 
 ROOT = Path(__file__).parents[2]
 
