@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import infnet
 from app.core import examples, pictures
-from app.core.pictures import Look
+from app.core.pictures import Cut, Look
 from infnet import phantom
 from infnet.pipeline.run import segment
 from tests.app.apptest import example, slices
@@ -56,7 +56,7 @@ def in_process() -> None:
     result = segment(large, fake_engines())
     report(
         "picture alone",
-        [timed(lambda k=k: pictures.slice_picture(large, k, Look(), result)) for k in range(20, 20 + MOVES)],
+        [timed(lambda k=k: pictures.slice_picture(Cut(large, k), Look(), result)) for k in range(20, 20 + MOVES)],
     )
     infnet.load_engines = lambda infection=None, device=None: fake_engines()  # type: ignore[assignment]
     examples.example = lambda: large

@@ -46,6 +46,23 @@ class Look:
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """A slice of a study: `index`, from 0, along a plane."""
+
+    study: infnet.Study
+    index: int
+    plane: str = "Axial"
+
+    def of(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """This slice, (row, column), of a volume on the study's grid."""
+        return overlay.cut(self.study, volume, axis(self.plane), self.index)
+
+    def grey(self, window: tuple[float, float]) -> NDArray[np.uint8]:
+        """The slice in a window of HU without anything over it, (row, column) of square millimetres."""
+        return overlay.plane(self.study, None, axis(self.plane), self.index, window=window)[:, :, 0]
+
+
+@dataclass(frozen=True, eq=False)
 class SlicePicture:
     """A picture of a slice with square millimetres, and what each pixel of the slice holds.
 
@@ -67,57 +84,37 @@ def count(study: infnet.Study, plane: str) -> int:
     return int(study.orientation.apply(study.pixels).shape[PLANES.index(plane)])
 
 
-def slice_picture(
-    study: infnet.Study,
-    index: int,
-    look: Look,
-    result: infnet.Segmentation | None = None,
-    alt: str = "",
-    plane: str = "Axial",
-) -> SlicePicture:
-    """Slice `index` of a plane as `look` says."""
+def slice_picture(cut: Cut, look: Look, result: infnet.Segmentation | None = None, alt: str = "") -> SlicePicture:
+    """A slice as `look` says."""
     shown = overlay.plane(
-        study,
+        cut.study,
         result if look.marks else None,
-        axis(plane),
-        index,
+        axis(cut.plane),
+        cut.index,
         window=look.window,
         opacity=look.opacity,
         outline=look.outline,
         lungs=look.lungs,
         classes=look.classes,
     )
-    return _picture(study, plane, index, shown, result, alt)
+    return _picture(cut, shown, result, alt)
 
 
 def heat_picture(
-    study: infnet.Study,
-    index: int,
-    look: Look,
-    result: infnet.Segmentation,
-    probability: NDArray[np.float32],
-    alt: str,
-    plane: str = "Axial",
+    cut: Cut, look: Look, result: infnet.Segmentation, probability: NDArray[np.float32], alt: str
 ) -> SlicePicture:
     """A slice with a probability map (row, column) of that slice over it."""
-    grey = _grey(study, plane, index, look)
+    grey = cut.grey(look.window)
     shown = overlay.heat(grey, resize(probability, grey.shape), opacity=look.opacity + 0.25)
-    return _picture(study, plane, index, shown, result, alt)
+    return _picture(cut, shown, result, alt)
 
 
 def marks_picture(
-    study: infnet.Study,
-    index: int,
-    look: Look,
-    result: infnet.Segmentation,
-    marks: NDArray[np.uint8],
-    alt: str,
-    plane: str = "Axial",
+    cut: Cut, look: Look, result: infnet.Segmentation, marks: NDArray[np.uint8], alt: str
 ) -> SlicePicture:
     """A slice with the marks (a volume) of `infnet.check.difference` in their colours."""
-    grey = _grey(study, plane, index, look)
-    fitted = resize_nearest(overlay.cut(study, marks, axis(plane), index), grey.shape)
-    return _picture(study, plane, index, overlay.difference(grey, fitted), result, alt)
+    grey = cut.grey(look.window)
+    return _picture(cut, overlay.difference(grey, resize_nearest(cut.of(marks), grey.shape)), result, alt)
 
 
 def stage_picture(study: infnet.Study, index: int, probability: NDArray[np.float32], alt: str) -> SlicePicture:
@@ -134,26 +131,16 @@ def axis(plane: str) -> overlay.Axis:
     return cast(overlay.Axis, plane.lower())
 
 
-def _grey(study: infnet.Study, plane: str, index: int, look: Look) -> NDArray[np.uint8]:
-    """A slice in its window without anything over it, (row, column)."""
-    return overlay.plane(study, None, axis(plane), index, window=look.window)[:, :, 0]
-
-
-def _picture(
-    study: infnet.Study, plane: str, index: int, shown: NDArray[np.uint8], result: infnet.Segmentation | None, alt: str
-) -> SlicePicture:
+def _picture(cut: Cut, shown: NDArray[np.uint8], result: infnet.Segmentation | None, alt: str) -> SlicePicture:
     """A drawn slice with what its pixels hold."""
-
-    def cut(volume: NDArray[Any]) -> NDArray[Any]:
-        return overlay.cut(study, volume, axis(plane), index)
-
-    pixels = cut(study.pixels)
-    codes = np.zeros(pixels.shape, np.uint8) if result is None else cut(result.lungs) * 3 + cut(result.labels)
+    study = cut.study
+    pixels = cut.of(study.pixels)
+    codes = np.zeros(pixels.shape, np.uint8) if result is None else cut.of(result.lungs) * 3 + cut.of(result.labels)
     limits = np.iinfo(np.int16 if study.is_hu else np.uint16)
     values = np.clip(np.rint(pixels.astype(np.float32)), limits.min, limits.max).astype(limits.dtype)
     image = Image.fromarray(shown)
     if not study.is_picture:
-        _name_sides(image, plane)
+        _name_sides(image, cut.plane)
     return SlicePicture(
         png_bytes(image),
         image.size,

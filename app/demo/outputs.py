@@ -14,7 +14,7 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from app.core import figures, tables, units
-from app.core.pictures import WINDOWS, Look, alternative, png_bytes, slice_picture, table_row
+from app.core.pictures import WINDOWS, Cut, Look, alternative, png_bytes, slice_picture, table_row
 from app.core.reading import Reading
 from infnet import export
 from infnet.geometry.box import resize_nearest
@@ -34,7 +34,7 @@ def first_slice(reading: Reading) -> int:
 def draw(reading: Reading, index: int, window: str, folder: Path) -> tuple[AnnotatedImageData, str]:
     """Upright slice `index` with a mask for each class, as files in `folder`; and the picture in words."""
     look = Look(WINDOWS[window])
-    drawn = slice_picture(reading.study, index, replace(look, classes=()), reading.result)
+    drawn = slice_picture(Cut(reading.study, index), replace(look, classes=()), reading.result)
     base = folder / f"slice_{index:03d}_{window}.png"
     base.write_bytes(drawn.png)
     classes = resize_nearest(drawn.codes % 3, drawn.size[::-1])

@@ -8,7 +8,7 @@ import infnet
 from app.components import widgets
 from app.core import pictures, session, units
 from app.core.case import Exam, Reference
-from app.core.pictures import Look
+from app.core.pictures import Cut, Look
 from app.core.reading import Reading
 from app.core.uploads import read_upload
 from app.views.parts import panels, slices
@@ -96,7 +96,7 @@ def _pictures(exam: Exam, reading: Reading, reference: Reference) -> None:
     with left:
         number = slices.slider(reading.study, count, slices.loads(exam, reading))
         alt = f"Slice {number} of {count}: network and reference, where they agree and where they differ"
-        picture = pictures.marks_picture(reading.study, number - 1, Look(), reading.result, marks, alt)
+        picture = pictures.marks_picture(Cut(reading.study, number - 1), Look(), reading.result, marks, alt)
         widgets.show_slice(picture, number, count, "picture", slices.go)
         panels.legend([(MEANING[code], colour) for code, colour in DIFFERENCE_COLOURS.items()])
     with right:

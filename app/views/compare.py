@@ -7,7 +7,7 @@ import streamlit as st
 from app.components import widgets
 from app.core import examples, figures, pictures, runs, session, units
 from app.core.case import Case, Exam
-from app.core.pictures import Look
+from app.core.pictures import Cut, Look
 from app.core.reading import Reading
 from app.views.parts import panels, slices
 from app.views.parts.uploader import uploader
@@ -94,7 +94,7 @@ def _together(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
         alt = pictures.alternative(position, Look(), read.statistics, pictures.table_row(read.study, shown - 1))
         with column:
             st.markdown(f"**{units.escaped(position)}**")
-            picture = pictures.slice_picture(read.study, shown - 1, Look(), read.result, alt)
+            picture = pictures.slice_picture(Cut(read.study, shown - 1), Look(), read.result, alt)
             widgets.show_slice(picture, number, count, f"date-{date is exam}", slices.go, tall="48vh")
     panels.lesion_legend()
     st.caption(ALIGNED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
@@ -11,10 +11,9 @@ import infnet
 from app.components import widgets
 from app.core import models, pictures, runs, session, units
 from app.core.case import Exam
-from app.core.pictures import Look, SlicePicture
+from app.core.pictures import Cut, Look, SlicePicture
 from app.core.reading import Reading, infection_network, other_networks
 from app.views.parts import downloads, look, panels, slices
-from infnet import overlay
 from infnet.pipeline import stages
 
 ALONE = "The image alone"
@@ -42,6 +41,10 @@ class Shown:
     @property
     def index(self) -> int:
         return self.number - 1
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.reading.study, self.index, self.plane)
 
     @property
     def position(self) -> str:
@@ -115,18 +118,18 @@ def _show(shown: Shown, view: str) -> SlicePicture:
 
 def _picture(shown: Shown, view: str) -> SlicePicture:
     """The slice as the view draws it."""
-    reading, plane, index = shown.reading, shown.plane, shown.index
-    study, result = reading.study, reading.result
+    reading, cut = shown.reading, shown.cut
+    result = reading.result
     if view == "Heat map":
-        probability = overlay.cut(study, result.probability, pictures.axis(plane), index)
+        probability = cut.of(result.probability)
         alt = f"{shown.position}, probability of infection, at most {float(probability.max()):.2f}"
-        return pictures.heat_picture(study, index, shown.look, result, probability, alt, plane)
+        return pictures.heat_picture(cut, shown.look, result, probability, alt)
     disagreement = runs.disagreement(shown.exam, reading) if view == "HU bands" else None
     if disagreement is not None:
         alt = f"{shown.position}, where the network and the HU bands disagree"
-        return pictures.marks_picture(study, index, shown.look, result, disagreement.volume, alt, plane)
+        return pictures.marks_picture(cut, shown.look, result, disagreement.volume, alt)
     alt = pictures.alternative(shown.position, shown.look, reading.statistics, shown.row)
-    return pictures.slice_picture(study, index, shown.look, result, alt, plane)
+    return pictures.slice_picture(cut, shown.look, result, alt)
 
 
 def _beside(shown: Shown) -> SlicePicture | None:
@@ -141,7 +144,7 @@ def _beside(shown: Shown) -> SlicePicture | None:
         st.markdown(f"**{ALONE}**")
     if network == ALONE:
         alt = f"{shown.position}, without overlay"
-        return pictures.slice_picture(reading.study, shown.index, look.bare, reading.result, alt, shown.plane)
+        return pictures.slice_picture(shown.cut, look.bare, reading.result, alt)
     job = exam.others.get(network)
     if job is not None and job.state in ("waiting", "running"):
         panels.progress(job, len(exam.study.pixels))
@@ -161,7 +164,7 @@ def _beside(shown: Shown) -> SlicePicture | None:
     lesion = second.statistics.total.lesion
     st.caption(f"{units.amount(lesion)}, {units.percent(lesion)}, from probability {second.threshold:.2f}")
     alt = pictures.alternative(f"{shown.position}, {network}", look, second.statistics, shown.row)
-    return pictures.slice_picture(second.study, shown.index, look, second.result, alt, shown.plane)
+    return pictures.slice_picture(replace(shown.cut, study=second.study), look, second.result, alt)
 
 
 def _stages(shown: Shown) -> None:

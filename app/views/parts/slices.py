@@ -12,7 +12,7 @@ import infnet
 from app.components import widgets
 from app.core import pictures, session
 from app.core.case import Exam
-from app.core.pictures import Look
+from app.core.pictures import Cut, Look
 from app.core.reading import Reading, lesion_loads, worst_slice
 from app.views.parts import panels
 from infnet.pipeline.run import Growing
@@ -83,10 +83,10 @@ def preview(exam: Exam) -> None:
         number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
         if growing is None or not growing.ready[number - 1]:
             alt = f"Slice {number} of {count}, not segmented yet"
-            picture = pictures.slice_picture(study, number - 1, Look().bare, alt=alt)
+            picture = pictures.slice_picture(Cut(study, number - 1), Look().bare, alt=alt)
         else:
             alt = f"Slice {number} of {count}, overlay while others still wait"
-            picture = pictures.slice_picture(study, number - 1, Look(), growing.result, alt)
+            picture = pictures.slice_picture(Cut(study, number - 1), Look(), growing.result, alt)
         widgets.show_slice(picture, number, count, "picture", go)
         if growing is not None:
             panels.lesion_legend()
