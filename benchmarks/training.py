@@ -110,7 +110,8 @@ def ours(dataset: Path, size: int, batch: int, batches: int) -> tuple[list[float
     from train.fitting.loop import fit
     from train.fitting.machine import keep_memory
     from train.fitting.task import Run
-    from train.supervised import infection_task, split
+    from train.sources import split
+    from train.supervised import infection_task
 
     steps = len(SCALES) * (batches + 1)
     config = TrainConfig(steps=steps, size=size, batch=batch, micro_batch=batch, **AS_PLAIN)

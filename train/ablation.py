@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from train.fitting.checkpoint import load_checkpoint, write_text
 from train.fitting.loop import fit
-from train.fitting.options import program
+from train.fitting.options import program, training_parser
 from train.fitting.report import write_log
 from train.fitting.start import begin
 from train.fitting.task import Run
-from train.supervised import configured, infection_task, mixing_parser
+from train.supervised import MIXED, configured, infection_task
 
 # Rows of the table: partial decoder (PPD), reverse attention (RA), edge attention (EA).
 VARIANTS = {
@@ -47,7 +47,7 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    return mixing_parser(__doc__, ("inf-net",))
+    return training_parser(__doc__, MIXED, ("inf-net",))
 
 
 main = program(parser, _train)

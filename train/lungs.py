@@ -1,8 +1,8 @@
 """Train the lung network: `python -m train.lungs --out run/lungs --steps 500`.
 
-Input: the whole slice, or any crop that holds the lungs, at 256 x 256. One fold of the patients is held out. Up to
-half of the slices get patches of airless lung painted in, since lung that is dense up to the chest wall is what lung
-masks miss most, and few of the slices at hand show it.
+Input: the whole slice, or any crop that holds the lungs. One fold of the patients is held out, of medseg-volumes one
+patient. Up to half of the slices get patches of airless lung painted in, since lung that is dense up to the chest wall
+is what lung masks miss most, and few of the slices at hand show it; and dense lung weighs more in the loss.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infnet.measure.metrics import dice
-from train.data import Example, held_out, lung_masks, split_record
+from train.data import Example, held_out, leave_one_out, lung_masks, split_record
 from train.fitting.batches import Pool, by_epoch, generators
 from train.fitting.config import TrainConfig
 from train.fitting.loop import fit
@@ -32,10 +32,12 @@ WHOLE = (9.0, 9.0)
 # Enough air must remain for a lung to be recognised. At the tips of the lungs, where a slice shows little of them,
 # nothing is painted: the network would learn to take the tissue below the diaphragm for airless lung.
 SMALLEST_LUNG, LARGEST_PATCH = 0.06, 0.2  # of the slice; of the lung
+DENSE, DENSE_WEIGHT = 0.5, 4.0  # grey from which lung is dense (about -450 HU); its weight in the cross entropy
 RECIPE = TrainConfig(
     steps=500,
     network="lung-unet",
-    size=256,
+    options={"encoder": "tu-tf_efficientnet_lite2", "decoder_widths": [128, 64, 32, 24, 16]},
+    size=320,
     scales=(1.0,),
     batch=12,
     learning_rate=1e-3,
@@ -46,16 +48,16 @@ RECIPE = TrainConfig(
 
 
 def split(root: Path, config: TrainConfig) -> tuple[list[Example], dict[str, list[Example]]]:
-    """Training slices, and validation slices of coronacases and of lungs-hu.
+    """Training slices, and validation slices of each data set, every third of those with many slices of a patient.
 
-    The held-out coronacases patients are those that `train.supervised` holds out, so that the whole pipeline can be
-    validated on them."""
-    examples = lung_masks(root)
-    corona = [e for e in examples if e.group.startswith("corona")]
-    hu = [e for e in examples if not e.group.startswith("corona")]
-    corona_train, corona_validation = held_out(corona, config.fold, config.fold_count, config.seed)
-    hu_train, hu_validation = held_out(hu, config.fold, config.fold_count, config.seed)
-    return corona_train + 4 * hu_train, {"lungs-hu": hu_validation, "coronacases": corona_validation[::3]}
+    The held-out patients are those that `train.supervised` holds out, so that the whole pipeline can be validated on
+    them. Slices of small data sets come several times in an epoch."""
+    sources = lung_masks(root)
+    corona, corona_held = held_out(sources["coronacases"], config.fold, config.fold_count, config.seed)
+    hu, hu_held = held_out(sources["lungs-hu"], config.fold, config.fold_count, config.seed)
+    medseg, medseg_held = leave_one_out(sources["medseg-volumes"], config.fold)
+    validation = {"lungs-hu": hu_held, "coronacases": corona_held[::3], "medseg-volumes": medseg_held[::3]}
+    return corona + 4 * hu + 3 * medseg, validation
 
 
 def with_airless_lung(grey: Tensor, truth: Tensor, rngs: Sequence[np.random.Generator]) -> Tensor:
@@ -98,10 +100,12 @@ def _train(options: argparse.Namespace, run: Run) -> None:
         rngs = generators(config.seed, step, rows)
         grey, truth = pool.batch(draw(step)[list(rows)], config.size, rngs, margin=ANY_CROP)
         grey = with_airless_lung(grey, truth, rngs)
-        return grey.contiguous(memory_format=torch.channels_last), truth
+        weight = 1 + (DENSE_WEIGHT - 1) * ((truth > 0.5) & (grey > DENSE))
+        return grey.contiguous(memory_format=torch.channels_last), torch.cat([truth, weight], 1)
 
-    def loss(logits: Tensor, truth: Tensor) -> Tensor:
-        return overlap_loss(logits.float(), truth)
+    def loss(logits: Tensor, truth_and_weight: Tensor) -> Tensor:
+        truth, weight = truth_and_weight.split(1, 1)
+        return overlap_loss(logits.float(), truth, weight)
 
     def validate(network: nn.Module) -> Scores:
         by_source = {}
@@ -117,11 +121,11 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
     record = split_record({"lungs": train}, validation)
     task = Task(build_network(config), batch, loss, validate if held else None, split=record)
-    fit(begin(task, options.init, config, validation), config, run)
+    fit(begin(task, options.init, config, validation, options.pretrained), config, run)
 
 
 def parser() -> argparse.ArgumentParser:
-    return training_parser(__doc__, ("steps", "init"))
+    return training_parser(__doc__, ("steps", "init", "pretrained"), ("lung-unet",))
 
 
 main = program(parser, _train)

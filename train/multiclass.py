@@ -3,6 +3,7 @@
 It sees the slice and the infection map (paper, section III-D). In training the map is the true region, its border moved
 and softened at random so that it resembles a network's map; `--unguided` leaves it out, as the baselines of Table III
 do. `--network unet --options '{"encoder": "tu-res2net50d"}' --init RUN` starts from the backbone of an Inf-Net.
+--mix names the sources, `labelled` (default) and `medseg-volumes`, or a folder of your own with classes.
 
 --network fcn8s (default), `deeplabv3+` (stride 16; 8 with --options '{"stride": 8}') or `unet` (the authors' later
 "MC" network). --paper: FCN8s of full width at 512 pixels, SGD with learning rate 1e-10 on the summed cross entropy,
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,9 +27,9 @@ from torch import Tensor, nn
 from infnet.measure.metrics import paper_scores
 from infnet.pipeline.inputs import CHANNELS
 from infnet.study import CONSOLIDATION, GGO
-from train.data import Example, held_out, labelled, split_record
+from train.data import split_record
 from train.fitting import report
-from train.fitting.batches import Pool, by_epoch, generators, guided, to_input
+from train.fitting.batches import Pool, generators, guided, to_input
 from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import class_loss, summed_entropy
@@ -37,6 +38,7 @@ from train.fitting.regions import roughen, soften
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
+from train.sources import Sources, mixed, parse_mix, split
 
 NETWORKS = ("fcn8s", "deeplabv3+", "unet")
 RECIPE = TrainConfig(steps=800, network="fcn8s", batch=8, ema=0.99, weight_decay=1e-3, validate_every=100)
@@ -60,14 +62,14 @@ def for_classes(config: TrainConfig, is_guided: bool, slim: bool = True) -> Trai
 
 def class_task(
     config: TrainConfig,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    train: Sources,
+    validation: Sources,
     device: torch.device,
     literal: bool = False,
 ) -> Task:
     """GGO and consolidation. `literal`: the paper's loss, and true regions as they are."""
-    pool = Pool(train, device)
-    draw = by_epoch(len(pool), config.batch, config.seed)
+    examples, draw = mixed(config, train)
+    pool = Pool(examples, device)
     sees_map = config.options["inputs"] == CHANNELS["classes"]
 
     def see(grey: Tensor, region: Tensor) -> Tensor:
@@ -83,14 +85,14 @@ def class_task(
     def loss(logits: Tensor, truth: Tensor) -> Tensor:
         return summed_entropy(logits.float(), truth) if literal else class_loss(logits.float(), truth)
 
-    held = Pool(validation, device) if validation else None
+    held = {name: Pool(slices, device) for name, slices in validation.items()}
     return Task(
         build_network(config),
         batch,
         loss,
-        functools.partial(class_scores, pool=held, size=config.size, see=see) if held else None,
-        functools.partial(_picture, pool=held, size=config.size, see=see) if held else None,
-        split=split_record({"labelled": list(train)}, {"labelled": list(validation)}),
+        functools.partial(class_scores, validation=held, size=config.size, see=see) if held else None,
+        functools.partial(_picture, pool=next(iter(held.values())), size=config.size, see=see) if held else None,
+        split=split_record(train, validation),
     )
 
 
@@ -104,19 +106,21 @@ def _predict(
     return p.cpu(), truth[0].cpu().numpy(), grey[0, 0].cpu()
 
 
-def class_scores(network: nn.Module, pool: Pool, size: int, see: See) -> Scores:
-    """Mean Dice by the paper's definition of each class, with the true regions as infection maps.
+def class_scores(network: nn.Module, validation: dict[str, Pool], size: int, see: See) -> Scores:
+    """Mean Dice by the paper's definition of each class in each source, with the true regions as infection maps.
 
     A slice counts for a class only where the class is present; `train.evaluate` counts all slices, as Table III does.
     """
-    by_class: dict[int, list[float]] = {GGO: [], CONSOLIDATION: []}
-    for index in range(len(pool)):
-        p, truth, _ = _predict(network, pool, index, size, see)
-        for kind, values in by_class.items():
-            if (truth == kind).any():
-                values.append(paper_scores(p[kind].numpy(), truth == kind).dice)
-    ggo, consolidation = (float(np.mean(v)) if v else 0.0 for v in by_class.values())
-    return {"mean": (ggo + consolidation) / 2, "GGO mean Dice": ggo, "consolidation mean Dice": consolidation}
+    scores: Scores = {}
+    for name, pool in validation.items():
+        by_class: dict[str, list[float]] = {"GGO": [], "consolidation": []}
+        for index in range(len(pool)):
+            p, truth, _ = _predict(network, pool, index, size, see)
+            for (_, values), kind in zip(by_class.items(), (GGO, CONSOLIDATION), strict=True):
+                if (truth == kind).any():
+                    values.append(paper_scores(p[kind].numpy(), truth == kind).dice)
+        scores |= {f"{name} {kind} mean Dice": float(np.mean(v)) if v else 0.0 for kind, v in by_class.items()}
+    return {"mean": float(np.mean(list(scores.values()))), **scores}
 
 
 def _picture(network: nn.Module, pool: Pool, size: int, see: See) -> Image.Image:
@@ -128,17 +132,17 @@ def _picture(network: nn.Module, pool: Pool, size: int, see: See) -> Image.Image
 
 
 def _train(options: argparse.Namespace, run: Run) -> None:
-    config = configure(options, RECIPE)
-    train, validation = held_out(labelled(options.data, classes=True), config.fold, config.fold_count, config.seed)
+    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
+    train, validation = split(options.data, config, options.validate_on, classes=True)
     if options.paper:
-        config = configure(options, paper(len(train)))
+        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
     config = for_classes(config, not options.unguided, slim=not options.paper)
     task = class_task(config, train, validation, run.process.device, literal=options.paper)
-    fit(begin(task, options.init, config, {"labelled": validation}), config, run)
+    fit(begin(task, options.init, config, validation, options.pretrained), config, run)
 
 
 def parser() -> argparse.ArgumentParser:
-    options = training_parser(__doc__, ("steps", "init", "paper"), NETWORKS)
+    options = training_parser(__doc__, ("steps", "init", "pretrained", "paper", "mix", "validate_on"), NETWORKS)
     options.add_argument("--unguided", action="store_true", help="without the infection map")
     return options
 

@@ -36,7 +36,8 @@ from train.fitting.options import configure, epochs, program, training_parser
 from train.fitting.start import begin
 from train.fitting.task import Run, Task
 from train.propagation import Labeller, grown, plan, read_label
-from train.supervised import NETWORKS, Sources, for_infection, infection_task, paper, split
+from train.sources import Sources, split
+from train.supervised import NETWORKS, for_infection, infection_task, paper
 
 RECIPE = TrainConfig(steps=1500)
 K = 5  # unlabelled slices of a round

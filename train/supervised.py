@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import argparse
 import functools
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,24 +25,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from infnet.errors import InfNetError
 from infnet.measure.metrics import dice, paper_scores
 from train.data import (
-    Example,
-    clear,
-    coronacases,
-    folder,
-    held_out,
-    infection_free,
-    labelled,
-    leave_one_out,
-    lesion_free,
-    medseg_volumes,
-    pseudo_labelled,
     split_record,
 )
 from train.fitting import report
-from train.fitting.batches import PASTE, Draw, Pool, by_epoch, by_share, generators, paste, to_input
+from train.fitting.batches import PASTE, Draw, Pool, generators, paste, to_input
 from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import infection_loss
@@ -52,21 +38,10 @@ from train.fitting.options import build_network, configure, epochs, program, tra
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
+from train.sources import WITHOUT_INFECTION, Sources, mixed, parse_mix, split
 
 NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
-READERS: dict[str, Callable[[Path], list[Example]]] = {
-    "labelled": labelled,
-    "coronacases": coronacases,
-    "pseudo": pseudo_labelled,
-    "healthy": lesion_free,
-    "clear": clear,
-    "medseg-volumes": medseg_volumes,
-    "infection-free": infection_free,
-}
-WITHOUT_INFECTION = ("clear", "infection-free")  # sources where there is no Dice
-FEW_PATIENTS = ("medseg-volumes",)  # sources of fewer patients than folds: each fold holds one of them out
 RECIPE = TrainConfig(steps=2000)
-Sources = dict[str, list[Example]]
 Maps = NDArray[np.float32]
 
 
@@ -84,39 +59,12 @@ def for_infection(config: TrainConfig) -> TrainConfig:
     return replace(config, options={"inputs": 3, "classes": 1, **config.options})
 
 
-def split(root: Path, config: TrainConfig, validate_on: str = "labelled") -> tuple[Sources, Sources]:
-    """(training, validation) slices by source, without any group in both.
-
-    Validation holds a fold of every labelled source of the mix, and of those that `validate_on` names (with commas).
-    """
-    for name in set(WITHOUT_INFECTION) & set(validate_on.split(",")):
-        raise InfNetError(f"--validate-on {name}: no Dice without infection; train.validate tells what is marked there")
-    names = dict.fromkeys([name for name, _ in config.mix] + validate_on.split(","))
-    sources = {name: READERS[name](root) if name in READERS else folder(Path(name)) for name in names}
-    train, validation = {}, {}
-    for name, examples in sources.items():
-        if name in ("pseudo", "healthy"):
-            train[name] = examples
-        elif name in FEW_PATIENTS:
-            train[name], validation[name] = leave_one_out(examples, config.fold)
-        else:
-            train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
-    unseen = {e.group for examples in validation.values() for e in examples}
-    used = {name: [e for e in train[name] if e.group not in unseen] for name, _ in config.mix}
-    return used, {name: examples for name, examples in validation.items() if examples}
-
-
 def infection_task(
     config: TrainConfig, train: Sources, validation: Sources, device: torch.device, draw: Draw | None = None
 ) -> tuple[Task, Pool]:
     """Infection from slices of `train`, drawn by the shares of `config.mix` or by `draw`; and the pool of them all."""
-    pool = Pool([e for name, _ in config.mix for e in train[name]], device)
-    if draw is None:
-        ends = np.cumsum([0, *(len(train[name]) for name, _ in config.mix)])
-        ranges = [range(a, b) for a, b in itertools.pairwise(ends)]
-        shares = [share for _, share in config.mix]
-        draw = by_share(ranges, shares, config.batch, config.seed) if len(ranges) > 1 else None
-        draw = draw or by_epoch(len(pool), config.batch, config.seed)
+    examples, by_mix = mixed(config, train)
+    pool, draw = Pool(examples, device), draw or by_mix
 
     def batch(step: int, rows: range) -> Batch:
         draw_number, side = scale_at(step, config)
@@ -172,24 +120,11 @@ def picture(network: nn.Module, pool: Pool, size: int) -> Image.Image:
     return report.montage(list(greys), list(truths), list(maps >= 0.5))
 
 
-def parse_mix(text: str) -> tuple[tuple[str, float], ...]:
-    """`labelled=0.5,pseudo=0.5` as pairs of name and share."""
-    try:
-        return tuple((name, float(share)) for name, _, share in (pair.rpartition("=") for pair in text.split(",")))
-    except ValueError:
-        raise InfNetError(f"--mix {text}: give names and shares, such as labelled=0.5,pseudo=0.5") from None
-
-
-def mixing_parser(doc: str | None, networks: Sequence[str], own: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The options of a program that trains on a mix of sources, and what it has of its `own` beside them."""
-    parser = training_parser(doc, ("steps", "entropy", "cutmix", "pretrained", "paper", *own), networks)
-    parser.add_argument("--mix", default="labelled=1", help="sources and their shares; %(default)s by default")
-    parser.add_argument("--validate-on", default="labelled", help="sources that validate, in the mix or not")
-    return parser
+MIXED = ("steps", "entropy", "cutmix", "pretrained", "paper", "mix", "validate_on")  # options of a mix of sources
 
 
 def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sources]:
-    """Config, training and validation slices that the options of `mixing_parser` ask for."""
+    """Config, training and validation slices that the options MIXED ask for."""
     config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
     train, validation = split(options.data, config, options.validate_on)
     if options.paper:
@@ -204,7 +139,7 @@ def _train(options: argparse.Namespace, run: Run) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    return mixing_parser(__doc__, NETWORKS, ("init",))
+    return training_parser(__doc__, (*MIXED, "init"), NETWORKS)
 
 
 main = program(parser, _train)

@@ -6,6 +6,8 @@ encoder of that library; `pretrained` fetches its ImageNet weights, which needs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import segmentation_models_pytorch as smp
 from torch import nn
 
@@ -42,16 +44,20 @@ def deeplabv3_plus(
     return net
 
 
-def lung_unet() -> nn.Module:
-    """A small U-Net with a ResNet-18 encoder of four stages: grey (N, 1, H, W) -> lung logits (N, 1, H, W)."""
+def lung_unet(encoder: str = "resnet18", decoder_widths: Sequence[int] = (128, 64, 32, 16)) -> nn.Module:
+    """A small U-Net: grey (N, 1, H, W) -> lung logits (N, 1, H, W).
+
+    decoder_widths: channels of the decoder, coarse to fine; as many as the stages of the encoder that are used.
+    """
     net = smp.Unet(
-        "resnet18",
+        encoder,
         encoder_weights=None,
-        encoder_depth=4,
-        decoder_channels=(128, 64, 32, 16),
+        encoder_depth=len(decoder_widths),
+        decoder_channels=tuple(decoder_widths),
         in_channels=1,
         classes=1,
     )
-    net.encoder.layer4 = nn.Identity()  # built by the library, never used at depth 4
+    if encoder == "resnet18" and len(decoder_widths) < 5:
+        net.encoder.layer4 = nn.Identity()  # built by the library, not used at this depth
     made: nn.Module = net
     return made

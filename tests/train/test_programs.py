@@ -169,8 +169,8 @@ def test_multiclass_learns_both_classes(dataset, tmp_path):
         ]
     )
     last = rows(tmp_path)[-1]
-    assert last["GGO mean Dice"] > 0.9
-    assert last["consolidation mean Dice"] > 0.9
+    assert last["labelled GGO mean Dice"] > 0.9
+    assert last["labelled consolidation mean Dice"] > 0.9
 
 
 @pytest.mark.parametrize(

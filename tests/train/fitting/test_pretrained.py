@@ -63,7 +63,7 @@ def test_the_encoder_gives_the_features_of_the_network_its_weights_come_from(pac
 
 def test_the_first_layer_takes_the_other_normalisation_in(packaged):
     network, _ = packaged
-    state = pretrained.for_our_input(network.state_dict(), network)
+    state = pretrained.for_input(network.state_dict(), network)
     ours = timm.create_model("tf_efficientnet_lite0").eval()
     ours.load_state_dict(state)
     grey = torch.rand(1, 3, 64, 64)
@@ -71,6 +71,28 @@ def test_the_first_layer_takes_the_other_normalisation_in(packaged):
         theirs = network.bn1(network.conv_stem((grey - 0.5) / 0.5))
         found = ours.bn1(ours.conv_stem((grey - MEAN) / STD))
     torch.testing.assert_close(found[..., :-1, :-1], theirs[..., :-1, :-1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_network_of_one_channel_sees_grey_as_three_equal_colours(packaged):
+    network, _ = packaged
+    unet = build("lung-unet", encoder="tu-tf_efficientnet_lite0", decoder_widths=[8, 8, 8, 8, 8]).eval()
+    pretrained.load_pretrained(unet, "tf_efficientnet_lite0")
+    grey = torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        theirs = network.bn1(network.conv_stem((grey.expand(-1, 3, -1, -1) - 0.5) / 0.5))
+        ours = unet.encoder.model.bn1(unet.encoder.model.conv_stem(grey))
+    torch.testing.assert_close(ours[..., :-1, :-1], theirs[..., :-1, :-1], atol=1e-4, rtol=1e-4)
+
+
+def test_channels_beyond_the_slice_do_not_count_at_first(packaged):
+    network, _ = packaged
+    unet = build("unet", encoder="tu-tf_efficientnet_lite0", inputs=6, classes=3).eval()
+    pretrained.load_pretrained(unet, "tf_efficientnet_lite0")
+    grey, maps = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        theirs = network.bn1(network.conv_stem((grey - 0.5) / 0.5))
+        ours = unet.encoder.model.bn1(unet.encoder.model.conv_stem(torch.cat([(grey - MEAN) / STD, maps], 1)))
+    torch.testing.assert_close(ours[..., :-1, :-1], theirs[..., :-1, :-1], atol=1e-4, rtol=1e-4)
 
 
 def test_weights_of_another_network_are_refused(packaged):

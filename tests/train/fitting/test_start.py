@@ -75,7 +75,7 @@ def test_an_encoder_of_another_kind_is_refused(tmp_path):
         start_from(build("unet", inputs=6, classes=3), str(tmp_path / "last.pt"))
 
 
-def test_pretrained_and_init_exclude_each_other_and_want_an_inf_net(monkeypatch):
+def test_pretrained_and_init_exclude_each_other_and_want_an_encoder_of_timm(monkeypatch):
     asked = []
     monkeypatch.setattr("train.fitting.start.load_pretrained", lambda network, backbone: asked.append(backbone))
     task = Task(torch.nn.Identity(), lambda step, rows: (PLANE, PLANE), lambda output, truth: output)
@@ -84,7 +84,9 @@ def test_pretrained_and_init_exclude_each_other_and_want_an_inf_net(monkeypatch)
     for options in ({}, {"backbone": "vgg11"}):
         begin(task, None, TrainConfig(steps=1, options=options), {}, pretrained=True)
     assert asked == ["res2net50d", "vgg11"]
+    begin(task, None, TrainConfig(steps=1, network="unet", options={"encoder": "tu-resnet10t"}), {}, pretrained=True)
+    assert asked[-1] == "resnet10t"
     with pytest.raises(InfNetError, match="both give the encoder"):
         begin(task, "semi-inf-net", CONFIG, {}, pretrained=True)
-    with pytest.raises(InfNetError, match="not for unet"):
+    with pytest.raises(InfNetError, match="not for this unet; give it an encoder of timm"):
         begin(task, None, TrainConfig(steps=1, network="unet"), {}, pretrained=True)
