@@ -104,8 +104,7 @@ def _train(options: argparse.Namespace, run: Run) -> None:
         return grey.contiguous(memory_format=torch.channels_last), torch.cat([truth, weight], 1)
 
     def loss(logits: Tensor, truth_and_weight: Tensor) -> Tensor:
-        truth, weight = truth_and_weight.split(1, 1)
-        return overlap_loss(logits.float(), truth, weight)
+        return overlap_loss(logits.float(), truth_and_weight[:, :1], truth_and_weight[:, 1:])
 
     def validate(network: nn.Module) -> Scores:
         by_source = {}

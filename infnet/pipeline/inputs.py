@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from infnet.concurrency import cores, map_in_threads
 from infnet.geometry.box import Box, crop, mask_box, resize
@@ -21,6 +22,8 @@ from infnet.study import CONSOLIDATION, GGO, Study
 
 CHANNELS = {"lungs": 1, "infection": 3, "classes": 6}  # of the input, by the role of the network
 SMALLEST_BOX = 0.2  # of the slice's side: the apex of a lung is not enlarged further than this
+CONSOLIDATION_HU, CONSOLIDATION_SPREAD = -300.0, 50.0  # HU
+MOST_EVIDENCE = 6.0  # logarithm of odds
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -91,6 +94,19 @@ def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np
     slices: normalised, (N, 3, S, S). maps: infection probability (N, S, S).
     """
     return np.concatenate([slices, np.repeat(maps[:, None], 3, axis=1)], axis=1)
+
+
+def by_density(share: NDArray[np.float32], hu: NDArray[Any]) -> NDArray[np.float32]:
+    """The share of consolidation among infection, with the HU there as evidence beside the network's; same shape.
+
+    hu: one slice or a part of it (row, column). The odds are multiplied by e for every 50 HU that the mean of 3 x 3
+    pixels lies above -300 HU, up to e^6, and divided below: consolidation is opacity that hides vessels, and -300 HU
+    is where reports part it from ground glass.
+    """
+    evidence = (uniform_filter(hu.astype(np.float32), 3) - CONSOLIDATION_HU) / CONSOLIDATION_SPREAD
+    odds = np.exp(np.clip(evidence, -MOST_EVIDENCE, MOST_EVIDENCE)) * share
+    weighed: NDArray[np.float32] = odds / np.maximum(odds + 1 - share, 1e-6)
+    return weighed
 
 
 def consolidation_share(classes: NDArray[np.float32]) -> NDArray[np.float32]:

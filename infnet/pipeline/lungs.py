@@ -17,11 +17,11 @@ from skimage.graph import route_through_array
 from infnet.concurrency import cores, map_in_threads, portions
 from infnet.engine import Engine
 from infnet.geometry.box import extent, resize
+from infnet.pipeline.body import enclosed, middle_and_width
 from infnet.pipeline.inputs import lung_input
 from infnet.pipeline.models import Model
 from infnet.study import LEFT, RIGHT, Study
 
-BODY_GREY = 110  # about -550 HU in the convention
 AIR_HU = -930  # the median of a trachea or of bowel gas lies below, that of lung above unless it is destroyed
 LARGEST_AIRWAY_MM2 = 900.0
 SMALLEST_SHARE = 0.02  # pieces below this share of the largest are not lung
@@ -36,6 +36,7 @@ def find_lungs(
         marked[i] = plane
         if report:
             report(i + 1)
+    marked = drop_outside(marked, grey)
     if study.is_hu and study.affine is not None:
         _, row_mm, column_mm = study.orientation.spacing(study.spacing)
         marked = drop_air(marked, study.orientation.apply(study.pixels), row_mm * column_mm)
@@ -97,6 +98,23 @@ def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled[1:-1, 1:-1]
 
 
+def drop_outside(mask: NDArray[np.bool_], grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Drop what lies outside the body, such as the foam of the table: pieces of a slice of which less than half has the
+    body on all four sides. (slice, row, column); a picture cut to the chest shows too little to tell, and stays."""
+    kept = mask.copy()
+
+    def work(k: int) -> None:
+        if not mask[k].any() or (body := enclosed(grey[k])) is None:
+            return
+        labels, count = ndimage.label(mask[k])
+        inside = np.bincount(labels[body], minlength=count + 1) / np.maximum(np.bincount(labels.ravel()), 1)
+        kept[k] &= inside[labels] >= 0.5
+
+    for _ in map_in_threads(work, range(len(mask)), cores()):
+        pass
+    return kept
+
+
 def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -> NDArray[np.bool_]:
     """Drop the trachea and bowel gas: pieces of a slice up to 900 mm2 that hold air, not lung. (slice, row, column)."""
     kept = mask.copy()
@@ -113,16 +131,6 @@ def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -
     for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return kept
-
-
-def _body(grey: NDArray[np.uint8]) -> tuple[float, float]:
-    """Middle column and width of the body on a slice; of the whole picture where no body is seen."""
-    labels, count = ndimage.label(grey > BODY_GREY)
-    if not count:
-        return grey.shape[1] / 2, float(grey.shape[1])
-    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    columns = np.flatnonzero((labels == largest).any(0))
-    return (columns[0] + columns[-1] + 1) / 2, float(columns[-1] + 1 - columns[0])
 
 
 def _gap(columns: NDArray[np.int64], middle: float, width: float) -> int:
@@ -155,7 +163,7 @@ def split_sides(mask: NDArray[np.bool_], grey: NDArray[np.uint8], volumetric: bo
     that touch are cut where they are thinnest. In a volume all slices share one midline, otherwise each has its own.
     """
     sides = np.zeros(mask.shape, np.uint8)
-    bodies = np.array(list(map_in_threads(_body, grey, cores())))
+    bodies = np.array(list(map_in_threads(middle_and_width, grey, cores())))
     columns = mask.sum(1)
     if volumetric:
         bodies[:] = np.median(bodies, axis=0)

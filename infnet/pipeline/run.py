@@ -14,7 +14,7 @@ from infnet.geometry.box import Box, crop, resize
 from infnet.geometry.orientation import Orientation
 from infnet.grey import WINDOW
 from infnet.notices import Notice, unique, warn
-from infnet.pipeline.inputs import consolidation_share, grey_slices, guided, network_box, squares
+from infnet.pipeline.inputs import by_density, consolidation_share, grey_slices, guided, network_box, squares
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import Engines, Model, load_engines
 from infnet.study import LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, label
@@ -54,6 +54,7 @@ def segment(
         raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
     engines = engines or load_engines()
     orientation = study.orientation
+    upright = orientation.apply(study.pixels)
     grey, grey_notices = grey_slices(study)
     count = len(grey)
 
@@ -91,7 +92,10 @@ def segment(
                 infected.append((i, box, square))
         for (i, box, _), square in zip(infected, _consolidation(grey, infected, engines.classes), strict=True):
             probability = crop(maps.probability[i], box)
-            share = np.rint(255 * resize(square, box.shape)) * (probability >= LOWEST_THRESHOLD)
+            share = resize(square, box.shape)
+            if study.is_hu:
+                share = by_density(share, crop(upright[i], box))
+            share = np.rint(255 * share) * (probability >= LOWEST_THRESHOLD)
             crop(maps.consolidation[i], box)[:] = share
             crop(maps.labels[i], box)[:] = label(
                 probability, share.astype(np.uint8), engines.threshold, result.consolidation_threshold
