@@ -12,7 +12,8 @@ from infnet.errors import ReadError
 MAX_FILES = 20_000  # in one folder, list or zip; the largest chest studies have a few thousand slices
 MAX_SIDE = 4096  # rows or columns of a CT slice; scanners write 512 to 2048
 MAX_BYTES = 4 << 30  # of pixels, or of a zip's contents
-MAX_PICTURE = 64_000_000  # pixels of one loose picture
+MAX_PICTURE = 25_000_000  # pixels of one loose picture: a screen at 5120 x 2880 has 15 million
+MIN_PICTURE = 32  # rows and columns of one: smaller are icons, and no lung is seen in them
 
 
 @dataclass(frozen=True)
