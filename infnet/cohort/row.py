@@ -38,7 +38,7 @@ class Settings:
 def examine(path: Path, out: Path, settings: Settings, threads: int | None = None) -> Row:
     """Segment one study and return its row; what goes wrong is the row's `error`, and nothing is raised.
 
-    Of several series the one with the most slices is taken, and the row says so.
+    Of several series of one patient the one with the most slices is taken, and the row says so.
     """
     try:
         engines = infnet.load_engines(settings.model, settings.device, settings.engine, settings.precision, threads)
@@ -47,7 +47,7 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
         try:
             study = infnet.read(path)
         except SeveralSeriesError as several:
-            if not several.series:
+            if not several.series or several.patients > 1:  # the larger patient is not the one that was meant
                 raise
             study = infnet.read(path, series=several.series[0].key)
             study = study.with_notices(

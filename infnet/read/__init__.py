@@ -76,7 +76,8 @@ def read(paths: Paths, *, series: str | None = None) -> Study:
         if not found:
             raise _nothing(gathered)
         chosen = _choose(gathered.title, found, series)
-        return _with_skipped(chosen.load(), chosen, gathered)
+        study = chosen.load().with_notices(*gathered.notices)
+        return _with_skipped(study, chosen, gathered)
 
 
 def _find(gathered: Gathered) -> list[SeriesFile]:
@@ -105,8 +106,12 @@ def _choose(title: str, found: list[SeriesFile], key: str | None) -> SeriesFile:
     described = tuple(_describe(series) for series in found)
     listed = ", ".join(f"[{number}] {series}" for number, series in enumerate(described[:LISTED], 1))
     listed += f" and {len(described) - LISTED} more" if len(described) > LISTED else ""
-    reason = f"holds {len(found)} series" if key is None else f"has no series '{one_line(key, 80)}'"
-    raise SeveralSeriesError(f"{one_line(title)}: {reason}; choose one by its key or number: {listed}", described)
+    patients = len({series.patient for series in found} - {""})
+    holds = f"holds {len(found)} series" + (f" of {patients} patients" if patients > 1 else "")
+    reason = holds if key is None else f"has no series '{one_line(key, 80)}'"
+    raise SeveralSeriesError(
+        f"{one_line(title)}: {reason}; choose one by its key or number: {listed}", described, patients
+    )
 
 
 def _nothing(gathered: Gathered) -> Exception:

@@ -14,6 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from infnet.errors import ReadError
+from infnet.notices import Notice, warn
 from infnet.read import sniff
 from infnet.read.files import MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
 
@@ -44,11 +46,12 @@ _REPACK = "pack the folder of one CT series again"
 
 @dataclass
 class Gathered:
-    """The usable files by kind, those left out, and a name for all of them together."""
+    """The usable files by kind, those left out, what is to be said of all, and a name for them together."""
 
     title: str
     files: dict[sniff.Kind, list[File]] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     def add(self, file: File, kind: sniff.Kind) -> None:
         self.files.setdefault(kind, []).append(file)
@@ -124,6 +127,7 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
         with zipfile.ZipFile(file.path) as archive:
             members = [m for m in archive.infolist() if not m.is_dir()]
             _check_members(file, members)
+            gathered.notices += _same_names(members)
             written = 0
             for number, member in enumerate(members):
                 name = member.filename.replace("\\", "/")
@@ -131,6 +135,8 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
                     continue
                 target = File(folder / f"{number:06d}", f"{file.label}/{name}")
                 try:
+                    if stat.S_ISLNK(member.external_attr >> 16):
+                        raise NotUsed("a link, not a file", _REPACK)
                     with archive.open(member) as source:
                         kind = _kind_of_member(source)
                     with archive.open(member) as source, target.path.open("wb") as out:
@@ -171,8 +177,6 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
             raise refuse(file.label, f"holds the unsafe name '{one_line(member.filename, 40)}'", _REPACK)
         if member.flag_bits & 1:
             raise refuse(file.label, "protected by a password", "unpack it first, or pack it without a password")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise refuse(file.label, f"holds the link '{one_line(member.filename, 40)}'", _REPACK)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise refuse(file.label, "packed by an unusual method", "pack it again as an ordinary zip")
     total = sum(member.file_size for member in members)
@@ -180,6 +184,15 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
         raise refuse(file.label, f"unpacks to {in_words(total)}, far more than a chest CT holds", _REPACK)
     if total > shutil.disk_usage(tempfile.gettempdir()).free:
         raise refuse(file.label, f"unpacks to {in_words(total)}, more than the free disk space", "free some space")
+
+
+def _same_names(members: list[zipfile.ZipInfo]) -> list[Notice]:
+    """Two files of one name: an unpacking program keeps one of them, and which one nobody knows."""
+    again = sum(count > 1 for count in Counter(member.filename for member in members).values())
+    if not again:
+        return []
+    names = "1 name stands" if again == 1 else f"{again} names stand"
+    return [warn("same-name", f"{names} more than once in the zip: all files were read.")]
 
 
 def _check_directory(file: File) -> None:

@@ -86,6 +86,10 @@ def stack(
         uneven, distance = _evenness(np.diff(along_normal))
         notices += uneven
         volumetric = not uneven
+        if not plausible(distance, SLICE_MM):
+            text = f"The slices are {distance:.3g} mm apart, which no scanner makes. No volumes are given."
+            notices.append(warn("slice-distance", text))
+            volumetric = False
         step, sideways = _step(positions, along_normal, distance, normal)
         tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
         if tilt > TILTED:
