@@ -202,3 +202,5 @@ def test_lungs_from_elsewhere_take_the_place_of_the_network():
     assert not result.labels[truth == CONSOLIDATION].any()
     with pytest.raises(GeometryError, match=r"lungs .* do not fit"):
         segment(study, engines, known_lungs=only_right[1:])
+    with pytest.raises(InfNetError, match="lungs hold other values than 0, 1 and 2; give"):
+        segment(study, engines, known_lungs=only_right * 255)
