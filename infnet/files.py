@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 STAGING = ".infnet-"  # the names of unfinished files and folders begin with this
@@ -33,12 +33,56 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Yield a private empty folder inside `folder` to fill; it is removed at the end with whatever is left in it."""
-    made = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-    try:
+    """Yield a private empty folder inside `folder` to fill; it is removed at the end with whatever is left in it.
+
+    Folders of this kind that killed processes left there are removed, too.
+    """
+    with ExitStack() as stack:
+        with _lock(folder, wait=True):  # nobody sweeps between the making of a folder and its locking
+            _sweep(folder)
+            made = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+            stack.enter_context(_lock(made, wait=False))
+        stack.callback(shutil.rmtree, made, ignore_errors=True)
         yield made
+
+
+def sweep(folder: Path) -> None:
+    """Remove unfinished folders that killed processes left in `folder`; those of running ones are locked, and stay."""
+    if folder.is_dir():
+        with _lock(folder, wait=True):
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob(f"{STAGING}*"):
+        if left.is_dir() and not left.is_symlink():
+            with _lock(left, wait=False) as locked:
+                if locked:
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _lock(folder: Path, wait: bool) -> Iterator[bool]:
+    """Lock a folder against other processes and yield whether that was possible; the system frees it after a kill."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield False
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            locked = True
+        except OSError:  # another process has it, or this disk knows no locks
+            locked = False
+        yield locked
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        os.close(handle)
 
 
 def sha256(path: Path) -> str:

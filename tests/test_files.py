@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 
-from infnet.files import STAGING, replacing, sha256, staging
+from infnet.files import STAGING, replacing, sha256, staging, sweep
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
@@ -67,3 +70,18 @@ def test_sha256_of_a_file(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     assert sha256(path) == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_running_one_fills_stays(tmp_path):
+    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom infnet.files import staging\n"
+    code += f"with staging(Path({str(tmp_path)!r})) as made:\n    print(made.name, flush=True)\n    input()\n"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
+    left = child.stdout.readline().strip()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    child.kill()
+    child.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    with staging(tmp_path) as mine:
+        assert list(tmp_path.iterdir()) == [mine]
+    sweep(tmp_path / "none")

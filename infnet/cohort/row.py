@@ -11,7 +11,7 @@ from typing import Any
 import infnet
 from infnet.errors import InfNetError, SeveralSeriesError
 from infnet.export import write_all
-from infnet.export.table import leaves, summary
+from infnet.export.table import leaves, printable, summary
 from infnet.measure.statistics import measure
 from infnet.notices import warn
 
@@ -59,12 +59,15 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
             write_all(out / STUDIES / path.name, study, result, statistics)
         return {"study": path.name, "error": None, **flat(summary(study, result, statistics))}
     except InfNetError as error:
-        return {"study": path.name, "error": " ".join(str(error).split())}
+        return {"study": path.name, "error": printable(" ".join(str(error).split()))}
     except MemoryError:
-        return {"study": path.name, "error": f"{path.name}: memory ran out; use fewer --workers"}
+        return {"study": path.name, "error": f"{printable(path.name)}: memory ran out; use fewer --workers"}
     except Exception as error:  # our bug; the other studies must not wait for it to be mended
         traceback.print_exc()
-        return {"study": path.name, "error": f"{path.name}: internal error ({type(error).__name__}); please report it"}
+        return {
+            "study": path.name,
+            "error": f"{printable(path.name)}: internal error ({type(error).__name__}); please report it",
+        }
 
 
 def flat(facts: Mapping[str, Any]) -> Row:
