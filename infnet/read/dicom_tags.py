@@ -114,7 +114,7 @@ def kind(dataset: Any, keyword: str) -> str | None:
         element = dataset.get_item(keyword)
     except Exception:
         return None
-    if element is None or getattr(element, "is_implicit_VR", True):
+    if element is None or getattr(element, "is_implicit_VR", False):
         return None
     return str(element.VR)
 
