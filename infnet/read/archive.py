@@ -24,7 +24,7 @@ from typing import IO
 from infnet.errors import ReadError
 from infnet.notices import Notice, warn
 from infnet.read import sniff
-from infnet.read.files import MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
+from infnet.read.files import LONGEST, MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
 
 MAX_RATIO = 200  # times smaller than its contents: beyond it, and with much inside, a zip is a bomb
 RATIO_MATTERS = 256 << 20  # bytes of contents; a small phantom of one grey may well shrink 500 times
@@ -60,7 +60,7 @@ class Gathered:
         return self.files.get(kind, [])
 
     def skip(self, label: str, why: NotUsed) -> None:
-        self.skipped.append(Skipped(one_line(label), why.reason, why.action))
+        self.skipped.append(Skipped(one_line(label), one_line(why.reason, LONGEST), why.action))
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
     _check_directory(file)
     try:
         with zipfile.ZipFile(file.path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
             _check_members(file, members)
             gathered.notices += _same_names(members)
             written = 0
@@ -173,6 +173,8 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
         raise refuse(file.label, "an empty zip", _REPACK)
     for member in members:
         name = member.filename.replace("\\", "/")
+        if not name:
+            raise refuse(file.label, "a damaged zip: it holds a file without a name", _REPACK)
         if name.startswith("/") or ".." in name.split("/") or (len(name) > 1 and name[1] == ":"):
             raise refuse(file.label, f"holds the unsafe name '{one_line(member.filename, 40)}'", _REPACK)
         if member.flag_bits & 1:

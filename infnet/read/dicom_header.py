@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from infnet.read import dicom_tags as tags
 from infnet.read.dicom_checks import check_kind, trouble_of
 from infnet.read.dicom_slice import Facts, Header, Slice
-from infnet.read.files import MAX_FILES, File, NotUsed
+from infnet.read.files import MAX_FILES, File, NotUsed, one_line
 from infnet.read.stack import PIXEL_MM, SLICE_MM, plausible
 
 PIXEL_TAGS = [
@@ -95,7 +95,7 @@ def scan(file: File) -> list[Slice]:
         signed=sign == 1,
         padding=_padding(get, sign == 1),
         has_lut=bool(tags.many(get("ModalityLUTSequence"))),
-        series=str(get("SeriesInstanceUID") or "").strip() or "dicom",
+        series=one_line(str(get("SeriesInstanceUID") or "").strip()) or "dicom",
         facts=_facts(get, image_type, inverted=shown_as == "MONOCHROME1"),
         private=_private(get),
         patient=str(get("PatientID") or get("PatientName") or "").strip().lower(),

@@ -12,8 +12,8 @@ import infnet
 from infnet.errors import InfNetError
 from infnet.notices import NO_MILLIMETRES, WINDOW_GUESSED
 
-from .catalogue import FAMILIES, PAGE, Kind, kinds
 from .catalogue.kind import chest
+from .catalogue.table import FAMILIES, PAGE, Kind, kinds
 
 KINDS = kinds()
 OF_EVERY_PICTURE = {WINDOW_GUESSED, NO_MILLIMETRES}

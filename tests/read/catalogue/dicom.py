@@ -180,6 +180,11 @@ def syntax(uid: pydicom.uid.UID) -> Edit:
     return edit
 
 
+def renamed(data: bytes) -> bytes:
+    """Compressed by RLE, under a transfer syntax that is none."""
+    return data.replace(b"1.2.840.10008.1.2.5\0", b"1.2.\x1040.10008.1.9.9\0")
+
+
 def private_block(dataset: Dataset, _: int) -> None:
     dataset.private_block(0x0099, "SOMEBODY", create=True).add_new(1, "OB", bytes(100_000))
 
@@ -223,6 +228,7 @@ MAKERS: Makers = {
     "a slice cut within its header": series(only=1, raw=lambda data: data[:300]),
     "JPEG 2000 of random data": series(packed(JPEG2000Lossless, noise)),
     "JPEG 2000 cut in half": series(packed(JPEG2000Lossless, lambda f: bytes(f[: len(f) // 2]))),
+    "a transfer syntax that nobody knows": series(packed(RLELossless), raw=renamed),
     "RLE of random data": series(packed(RLELossless, lambda f: random.Random(1).randbytes(900))),
     "uncompressed noise": series(lambda ds, i: setattr(ds, "PixelData", random.Random(i).randbytes(64 * 64 * 2))),
     "deflated, and inflating to 257 MiB": inflating,

@@ -102,6 +102,7 @@ MAKERS: Makers = {
     "scouts only": series(tags(**SCOUT)),
     "a perfusion map": series(tags(ImageType=["DERIVED", "PRIMARY", "PERFUSION"])),
     "MR": series(tags(Modality="MR")),
+    "a modality of control characters": series(tags(Modality="\x1b[2J")),
     "no modality": series(tags(Modality=None, SOPClassUID=None)),
     "a structure set": series(tags(Modality="RTSTRUCT")),
     "a DICOMDIR": series(tags(SOPClassUID="1.2.840.10008.1.3.10")),

@@ -110,6 +110,7 @@ MAKERS: Makers = {
     "a name with ..": zipped(("../evil", b"x")),
     "a name from the root": zipped(("/etc/evil", b"x")),
     "a name with a drive": zipped(("C:\\evil", b"x")),
+    "a file without a name": zipped((zipfile.ZipInfo(""), b"x" * 50)),
     "a password": zipped(("a", b"x" * 50), with_ct=False, change=locked),
     "packed by LZMA": zipped(method=zipfile.ZIP_LZMA),
     "a zip in a zip": zipped(("inner.zip", b"PK\x03\x04" + bytes(99)), with_ct=False),

@@ -51,14 +51,17 @@ def several(*pictures: Callable[[], bytes]) -> Callable[[Path], Path]:
     return make
 
 
+def png(header: bytes, rows: bytes) -> bytes:
+    """A PNG of these bytes of a header and of rows, sensible or not, with right checksums."""
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(rows), b"IEND": b""}
+    packed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks.items()]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
 def blank(width: int, height: int) -> Callable[[Path], Path]:
     """The header of a PNG of one bit a pixel, and no pixels."""
 
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
-    return one(lambda: b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""))
+    return one(lambda: png(struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0), b""))
 
 
 def pages(format_: str) -> Callable[[Path], Path]:
