@@ -6,11 +6,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 STAGING = ".infnet-"  # the names of unfinished files and folders begin with this
+PATIENCE = 2.0  # s; whoever else makes or sweeps such folders is done in less
 
 
 @contextmanager
@@ -38,10 +40,11 @@ def staging(folder: Path) -> Iterator[Path]:
     Folders of this kind that killed processes left there are removed, too.
     """
     with ExitStack() as stack:
-        with _lock(folder, wait=True):  # nobody sweeps between the making of a folder and its locking
-            _sweep(folder)
+        with _lock(folder, PATIENCE) as alone:  # nobody sweeps between the making of a folder and its locking
+            if alone:
+                _sweep(folder)
             made = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-            stack.enter_context(_lock(made, wait=False))
+            stack.enter_context(_lock(made))
         stack.callback(shutil.rmtree, made, ignore_errors=True)
         yield made
 
@@ -49,21 +52,25 @@ def staging(folder: Path) -> Iterator[Path]:
 def sweep(folder: Path) -> None:
     """Remove unfinished folders that killed processes left in `folder`; those of running ones are locked, and stay."""
     if folder.is_dir():
-        with _lock(folder, wait=True):
-            _sweep(folder)
+        with _lock(folder) as alone:
+            if alone:
+                _sweep(folder)
 
 
 def _sweep(folder: Path) -> None:
     for left in folder.glob(f"{STAGING}*"):
         if left.is_dir() and not left.is_symlink():
-            with _lock(left, wait=False) as locked:
+            with _lock(left) as locked:
                 if locked:
                     shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
-def _lock(folder: Path, wait: bool) -> Iterator[bool]:
-    """Lock a folder against other processes and yield whether that was possible; the system frees it after a kill."""
+def _lock(folder: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Lock a folder against other processes and yield whether that was possible; the system frees it after a kill.
+
+    patience: seconds to wait for another process. Not for ever: who calls us may hold the lock (`flock FOLDER ...`).
+    """
     try:
         import fcntl
     except ImportError:  # Windows
@@ -75,11 +82,18 @@ def _lock(folder: Path, wait: bool) -> Iterator[bool]:
         yield False
         return
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            locked = True
-        except OSError:  # another process has it, or this disk knows no locks
-            locked = False
+        until, locked = time.monotonic() + patience, False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = True
+            except BlockingIOError:  # another process has it
+                if time.monotonic() < until:
+                    time.sleep(0.02)
+                    continue
+            except OSError:  # this disk knows no locks
+                pass
+            break
         yield locked
     finally:
         os.close(handle)

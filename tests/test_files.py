@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from subprocess import PIPE
 
 import pytest
 
+from infnet import files
 from infnet.files import STAGING, replacing, sha256, staging, sweep
 
 
@@ -63,6 +65,17 @@ def test_what_is_moved_out_of_a_staging_folder_stays(tmp_path):
 def test_a_staging_folder_is_gone_after_an_error(tmp_path):
     with pytest.raises(TypeError), staging(tmp_path) as folder, (folder / "file").open("w") as file:
         file.writelines(["le", None])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caller_that_holds_the_lock_itself_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with staging(tmp_path) as made:
+        assert made.is_dir()
+    os.close(handle)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -98,7 +98,7 @@ def scan(file: File) -> list[Slice]:
         series=one_line(str(get("SeriesInstanceUID") or "").strip()) or "dicom",
         facts=_facts(get, image_type, inverted=shown_as == "MONOCHROME1"),
         private=_private(get),
-        patient=str(get("PatientID") or get("PatientName") or "").strip().lower(),
+        patient=str(get("PatientID") or get("PatientName") or "").strip(" ^").lower(),
         odd=tuple(_oddities(dataset, guessed)),
         trouble=None,
     )
