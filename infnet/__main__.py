@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from infnet.errors import InfNetError
 
@@ -49,15 +51,45 @@ def main(arguments: list[str] | None = None) -> int:
 
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        with _ending_in_order():
+            options.run(options)
     except InfNetError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        _say(" ".join(str(error).split()), sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Ended) as stop:
         outcome = "what was finished is kept" if options.run is batch_command else "nothing was written"
         print(f"stopped; {outcome}", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, _Ended) else 130
     return 0
+
+
+class _Ended(BaseException):
+    """The system asked this process to end (SIGTERM)."""
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that unfinished files are removed; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    """Print a line that may hold names of files, without what a terminal would obey."""
+    from infnet.export.table import printable
+
+    print(printable(line), file=stream)
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:
@@ -72,10 +104,13 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def segment_command(options: argparse.Namespace) -> None:
     import infnet
     from infnet.export import write_all
+    from infnet.files import sweep
     from infnet.measure.statistics import measure
 
     if options.out.exists() and not options.out.is_dir():
         raise InfNetError(f"{options.out}: is a file; give a folder for --out")
+    for folder in (options.out, options.out.parent):
+        sweep(folder)
     begun = time.perf_counter()
     study = infnet.read(options.paths, series=options.series)
     if options.mm_per_pixel is not None:
@@ -94,13 +129,13 @@ def segment_command(options: argparse.Namespace) -> None:
     written = time.perf_counter()
 
     for notice in result.notices:
-        print(f"warning: {notice.text}", file=sys.stderr)
+        _say(f"warning: {notice.text}", sys.stderr)
     summary = statistics.summary()
     lesion, lung = summary["lesion_volume_ml"], summary["lung_volume_ml"]
     share = summary["involvement_percent"]
     volumes = f"lesion {lesion:.1f} ml of lung {lung:.0f} ml, " if lesion is not None and lung is not None else ""
     involvement = "no lung found" if share is None else f"involvement {share:.1f} %"
-    print(f"{study.name}: {volumes}{involvement}; {len(files)} files in {options.out}")
+    _say(f"{study.name}: {volumes}{involvement}; {len(files)} files in {options.out}")
     if options.profile:
         slices = len(study.pixels)
         total = written - begun
@@ -124,7 +159,7 @@ def batch_command(options: argparse.Namespace) -> None:
             if progress:
                 progress(done, total)
             if row["error"]:
-                print(f"failed: {row['error']}", file=sys.stderr)
+                _say(f"failed: {row['error']}", sys.stderr)
 
         rows = run(
             options.folder,
@@ -136,7 +171,7 @@ def batch_command(options: argparse.Namespace) -> None:
             report=report,
         )
     failed = sum(bool(row["error"]) for row in rows)
-    print(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
+    _say(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
 
 
 def _peak_gib() -> float:
@@ -158,8 +193,10 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None] | None]:
     from rich.console import Console
     from rich.progress import Progress
 
+    from infnet.export.table import printable
+
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(printable(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -22,8 +22,11 @@ class WeightsError(InfNetError):
 
 
 class SeveralSeriesError(ReadError):
-    """There are several series; `series` lists them, most slices first, and the caller chooses one by its key."""
+    """There are several series; `series` lists them, most slices first, and the caller chooses one by its key.
 
-    def __init__(self, message: str, series: tuple[Any, ...] = ()) -> None:
+    patients: how many they belong to, where their files say.
+    """
+
+    def __init__(self, message: str, series: tuple[Any, ...] = (), patients: int = 1) -> None:
         super().__init__(message)
-        self.series = series
+        self.series, self.patients = series, patients

@@ -32,6 +32,13 @@ def warn(code: str, text: str) -> Notice:
     return Notice(code, "warn", text)
 
 
+BURNED_IN = warn(
+    "burned-in-text",
+    "The header says that text is burned into the pictures: it may name the patient, and text over the lungs may be "
+    "taken for lesion.",
+)
+
+
 def unique(*groups: Iterable[Notice]) -> tuple[Notice, ...]:
     """The notices of all groups in their order, each once."""
     return tuple(dict.fromkeys(notice for group in groups for notice in group))

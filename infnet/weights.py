@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,9 @@ _REFERENCE_PREFIXES = {
 }
 
 
+LARGEST = 4096  # side of a network's input
+
+
 @dataclass(frozen=True)
 class Entry:
     """One model of the registry: `role` is lungs, infection or classes; `size` the side of its square input."""
@@ -62,6 +66,19 @@ class Entry:
     facts: dict[str, Any]
 
 
+# What each field of an entry must be. A file is a bare name: it lies beside the registry, never elsewhere.
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "role": lambda v: v in ("lungs", "infection", "classes"),
+    "file": lambda v: isinstance(v, str) and v not in ("", ".", "..") and not set(v) & set("/\\\0"),
+    "sha256": lambda v: isinstance(v, str),
+    "network": lambda v: isinstance(v, str),
+    "options": lambda v: isinstance(v, dict),
+    "size": lambda v: type(v) is int and 0 < v <= LARGEST,
+    "threshold": lambda v: type(v) in (int, float) and 0 < v < 1,
+    "description": lambda v: isinstance(v, str),
+}
+
+
 def folder() -> Path:
     """Where the weights are: INFNET_WEIGHTS, those inside the installed package, or `weights/` of a checkout."""
     if chosen := os.environ.get("INFNET_WEIGHTS"):
@@ -75,15 +92,24 @@ def registry() -> dict[str, Entry]:
     path = folder() / "registry.json"
     try:
         models = json.loads(path.read_text())["models"]
-        own = ("role", "file", "sha256", "network", "options", "size", "threshold", "description")
-        return {
-            name: Entry(name=name, **{k: m[k] for k in own}, facts={k: v for k, v in m.items() if k not in own})
-            for name, m in models.items()
-        }
+        return {name: _entry(name, facts) for name, facts in models.items()}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no weights registry; set INFNET_WEIGHTS to the folder that holds it") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
+    except KeyError as error:
+        raise WeightsError(f"{path}: damaged registry ({error} is missing); restore the file") from error
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged registry ({error}); restore the file") from error
+
+
+def _entry(name: str, facts: dict[str, Any]) -> Entry:
+    """An entry of the registry. Raises KeyError where something is missing, ValueError where it cannot be used."""
+    own = {key: facts[key] for key in _CHECKS}
+    for key, value in own.items():
+        if not _CHECKS[key](value):
+            raise ValueError(f"{name}: {key} {json.dumps(value)[:60]}")
+    return Entry(name=name, **own, facts={key: value for key, value in facts.items() if key not in own})
 
 
 def find(name: str) -> Entry:
@@ -116,6 +142,8 @@ def verify(entry: Entry) -> Path:
         stat = path.stat()
     except FileNotFoundError:
         raise WeightsError(f"{path}: missing; restore the shipped weights") from None
+    if not path.is_file():
+        raise WeightsError(f"{path}: is no file; restore the shipped weights")
     return _verified(path, entry.sha256, (stat.st_size, stat.st_mtime_ns))
 
 
@@ -135,7 +163,11 @@ def load(name: str) -> tuple[nn.Module, Entry]:
 
     entry = find(name)
     state = load_file(verify(entry))
-    network = build(entry.network, **entry.options)
+    try:
+        network = build(entry.network, **entry.options)
+    except Exception as error:  # whatever a network makes of options that are not its own
+        reason = f"no network {entry.network!r} with the options {json.dumps(entry.options)[:200]}"
+        raise WeightsError(f"{name}: {reason}; restore the registry") from error
     load_state(network, {k: v.float() if v.is_floating_point() else v for k, v in state.items()}, entry.file)
     return network.eval(), entry
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import nibabel
 import numpy as np
@@ -147,3 +148,50 @@ def test_segment_never_hangs(tmp_path, busy):
         for process in load:
             process.kill()
             process.wait()
+
+
+def test_a_request_to_end_leaves_nothing_half_written(tmp_path):
+    """SIGTERM while the files are written: the unfinished folder beside --out is removed."""
+    write_nifti(tmp_path / "ct.nii", chest(2, 64, 64, spacing=(10.0, 5.6, 5.6)).study.pixels, np.eye(4))
+    code = f"""
+import sys, time
+sys.path[:0] = {sys.path!r}
+import infnet.export
+from infnet import pipeline
+from infnet.__main__ import main
+from tests.fakes import fake_engines
+pipeline.load_engines = lambda *_: fake_engines()
+def slow(*_):
+    print("writing", flush=True)
+    time.sleep(60)
+infnet.export._write = slow
+sys.exit(main(["segment", {str(tmp_path / "ct.nii")!r}, "--out", {str(tmp_path / "out")!r}]))
+"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=PIPE, stderr=PIPE, text=True, cwd=ROOT)
+    assert child.stdout.readline() == "writing\n"
+    assert len(list(tmp_path.iterdir())) == 2
+    child.terminate()
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 143
+    assert said.splitlines()[-1] == "stopped; nothing was written"
+    assert [path.name for path in tmp_path.iterdir()] == ["ct.nii"]
+
+
+def test_a_name_of_a_file_cannot_write_to_the_terminal(engines, phantom, tmp_path, capsys):
+    path = tmp_path / "a\r\x1b[2Jb\n.nii"
+    write_nifti(tmp_path / "ct.nii", phantom.study.pixels, phantom.study.affine).rename(path)
+    assert main(["segment", str(path), "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert "a??[2Jb?: lesion" in printed.out
+    assert "\x1b" not in printed.out + printed.err
+
+
+def test_burned_in_text_is_warned_of(engines, phantom, tmp_path, capsys):
+    import pydicom
+
+    for path in write_dicom(phantom.study, tmp_path / "series"):
+        dataset = pydicom.dcmread(path)
+        dataset.BurnedInAnnotation = "YES"
+        dataset.save_as(path)
+    assert main(["segment", str(tmp_path / "series"), "--out", str(tmp_path / "out")]) == 0
+    assert "warning: The header says that text is burned into the pictures" in capsys.readouterr().err

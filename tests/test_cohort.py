@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -303,3 +304,70 @@ def test_ray_is_named_where_it_is_missing(folder, tmp_path, monkeypatch, capsys)
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     assert main(["batch", str(folder), str(tmp_path / "out"), "--ray", "auto"]) == 2
     assert "Ray is not installed; run `pip install 'infnet[ray]'`" in capsys.readouterr().err
+
+
+def test_names_of_files_are_no_formulas_and_no_escapes_in_the_table(engines, tmp_path):
+    names = ["=cmd|'calc'!A0", "+1", "-1", "@x", "a\r\x1b[31m\nb", "\uff1d1", os.fsdecode(b"\xff")]
+    for name in names:
+        (tmp_path / "in" / name).mkdir(parents=True)
+    rows = run(tmp_path / "in", tmp_path / "out", Settings())
+    assert len(rows) == len(names)
+    written = {"'=cmd|'calc'!A0", "'+1", "'-1", "'@x", "a??[31m?b", "'\uff1d1", "?"}
+    assert {row["study"] for row in table(tmp_path / "out")} == written
+    assert "\x1b" not in (tmp_path / "out" / "cohort.csv").read_text()
+    assert pyarrow.parquet.read_table(tmp_path / "out" / "cohort.parquet").num_rows == len(names)
+    assert run(tmp_path / "in", tmp_path / "out", Settings()) == rows  # found again by their names
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{nonsense\n", b"[1, 2]\n", b'{"study": 3, "error": null}\n', b"\xff\xfe\n", b"\n"]
+)
+def test_a_damaged_line_of_the_journal_costs_its_study_only(engines, folder, tmp_path, damage):
+    run(folder, tmp_path / "whole", Settings())
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    lines = (out / "rows.jsonl").read_bytes().splitlines(keepends=True)
+    (out / "rows.jsonl").write_bytes(b"".join([*lines[:2], damage, *lines[3:]]))
+    engines.clear()
+    run(folder, out, Settings())
+    assert engines == [json.loads(lines[2])["study"]]
+    assert (out / "cohort.csv").read_bytes() == (tmp_path / "whole" / "cohort.csv").read_bytes()
+
+
+def test_a_journal_without_its_settings_is_one_line(engines, folder, tmp_path):
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    (out / "rows.jsonl").write_bytes(b"{nonsense\n")
+    with pytest.raises(InfNetError, match=r"rows.jsonl: its first line is damaged; choose another folder$"):
+        run(folder, out, Settings())
+
+
+@pytest.mark.parametrize("full", ["the first line", "the first row", "the tables"])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(engines, folder, tmp_path, monkeypatch, full):
+    fsync, calls = os.fsync, []
+
+    def failing(handle):
+        calls.append(handle)
+        if len(calls) >= {"the first line": 1, "the first row": 2, "the tables": 5}[full]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(InfNetError, match=r"out: cannot be written \(No space left on device\); make room"):
+            run(folder, tmp_path / "out", Settings())
+    assert len(run(folder, tmp_path / "out", Settings())) == 3
+
+
+def test_a_study_of_two_patients_is_an_error_not_the_larger_one(engines, tmp_path):
+    import pydicom
+
+    study, _ = chest()
+    write_dicom(study, tmp_path / "in" / "case" / "a")
+    for path in write_dicom(study.with_pixels(study.pixels[::-1]), tmp_path / "in" / "case" / "b")[:4]:
+        dataset = pydicom.dcmread(path)
+        dataset.PatientID = "SOMEBODY-ELSE"
+        dataset.save_as(path)
+    (row,) = run(tmp_path / "in", tmp_path / "out", Settings())
+    assert "holds 2 series of 2 patients; choose one" in row["error"]
+    assert "somebody" not in row["error"].lower()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+from subprocess import PIPE
 
 import pytest
 
-from infnet.files import STAGING, replacing, sha256, staging
+from infnet import files
+from infnet.files import STAGING, replacing, sha256, staging, sweep
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
@@ -63,7 +68,33 @@ def test_a_staging_folder_is_gone_after_an_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_caller_that_holds_the_lock_itself_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with staging(tmp_path) as made:
+        assert made.is_dir()
+    os.close(handle)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sha256_of_a_file(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"abc")
     assert sha256(path) == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_running_one_fills_stays(tmp_path):
+    code = f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom infnet.files import staging\n"
+    code += f"with staging(Path({str(tmp_path)!r})) as made:\n    print(made.name, flush=True)\n    input()\n"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=PIPE, stdout=PIPE, text=True)
+    left = child.stdout.readline().strip()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    child.kill()
+    child.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == [left]
+    with staging(tmp_path) as mine:
+        assert list(tmp_path.iterdir()) == [mine]
+    sweep(tmp_path / "none")

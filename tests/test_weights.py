@@ -87,3 +87,58 @@ def test_shipped_weights_match_the_registry():
         assert weights.verify(entry).stat().st_size < 90e6
         assert entry.facts["validation"], entry.name
         assert entry.facts["training"], entry.name
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": "abc"}, 'small: size "abc"'),
+        ({"size": 0}, "small: size 0"),
+        ({"threshold": None}, "small: threshold null"),
+        ({"threshold": 3}, "small: threshold 3"),
+        ({"role": "magic"}, 'small: role "magic"'),
+        ({"options": []}, r"small: options \[\]"),
+        ({"file": "../small.safetensors"}, "small: file"),
+        ({"file": "/etc/passwd"}, "small: file"),
+        ({"file": "..\\x"}, "small: file"),
+        ({"file": ""}, "small: file"),
+        ({"sha256": 7}, "small: sha256 7"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_named(shelf, change, said):
+    path = shelf / "registry.json"
+    whole = json.loads(path.read_text())
+    whole["models"]["small"] |= change
+    path.write_text(json.dumps(whole))
+    with pytest.raises(WeightsError, match=rf"registry.json: damaged registry \({said}.*; restore the file"):
+        weights.registry()
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "3", '{"models": []}', '{"models": {"a": null}}', '{"models": {"a": {}}}', "[" * 9999]
+)
+def test_a_registry_of_another_shape_is_damaged(shelf, text):
+    (shelf / "registry.json").write_text(text)
+    with pytest.raises(WeightsError, match=r"registry.json: damaged registry"):
+        weights.registry()
+
+
+def test_a_folder_in_place_of_a_file(shelf):
+    (shelf / "small.safetensors").unlink()
+    (shelf / "small.safetensors").mkdir()
+    with pytest.raises(WeightsError, match=r"small.safetensors: is no file"):
+        weights.load("small")
+    (shelf / "registry.json").unlink()
+    (shelf / "registry.json").mkdir()
+    with pytest.raises(WeightsError, match=r"registry.json: cannot be read \(Is a directory\)"):
+        weights.registry()
+
+
+@pytest.mark.parametrize("change", [{"network": "nonsense"}, {"options": {"junk": 1}}, {"options": {"width": "x"}}])
+def test_a_network_that_cannot_be_built_is_named(shelf, change):
+    path = shelf / "registry.json"
+    whole = json.loads(path.read_text())
+    whole["models"]["small"] |= change
+    path.write_text(json.dumps(whole))
+    with pytest.raises(WeightsError, match=r"^small: no network '.*' with the options \{.*; restore the registry$"):
+        weights.load("small")

@@ -7,7 +7,8 @@ many pieces the work was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,7 @@ def run(
         raise InfNetError(f"workers {workers}: give 1 or more")
     begun = _settings(folder, settings)  # before anything is written
     names = {path.name: path for path in studies(folder) if path.resolve() != out.resolve()}
-    with held(out):
+    with held(out), _no_room(out):
         journal = Journal(out / JOURNAL, begun)
         try:
             todo = [p for n, p in names.items() if n not in journal.rows or (retry and journal.rows[n]["error"])]
@@ -81,14 +82,21 @@ def run(
                 finished += 1
                 if report:
                     report(row, finished, total)
-        except OSError as error:
-            raise InfNetError(f"{out}: cannot be written ({error.strerror}); make room, then run it again") from error
         finally:
-            journal.close()
             rows = [journal.rows[name] for name in names if name in journal.rows]
-            if rows:
-                write_tables(out, rows)
+            with closing(journal):
+                if rows:
+                    write_tables(out, rows)
     return rows
+
+
+@contextmanager
+def _no_room(out: Path) -> Iterator[None]:
+    """What the system says of a full disk, also at the writing of the tables, in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise InfNetError(f"{out}: cannot be written ({error.strerror}); make room, then run it again") from error
 
 
 def _settings(folder: Path, settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import infnet
 from infnet.errors import InfNetError, SeveralSeriesError
 from infnet.export import write_all
-from infnet.export.table import leaves, summary
+from infnet.export.table import leaves, printable, summary
 from infnet.measure.statistics import measure
 from infnet.notices import warn
 
@@ -38,7 +38,7 @@ class Settings:
 def examine(path: Path, out: Path, settings: Settings, threads: int | None = None) -> Row:
     """Segment one study and return its row; what goes wrong is the row's `error`, and nothing is raised.
 
-    Of several series the one with the most slices is taken, and the row says so.
+    Of several series of one patient the one with the most slices is taken, and the row says so.
     """
     try:
         engines = infnet.load_engines(settings.model, settings.device, settings.engine, settings.precision, threads)
@@ -47,7 +47,7 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
         try:
             study = infnet.read(path)
         except SeveralSeriesError as several:
-            if not several.series:
+            if not several.series or several.patients > 1:  # the larger patient is not the one that was meant
                 raise
             study = infnet.read(path, series=several.series[0].key)
             study = study.with_notices(
@@ -59,12 +59,15 @@ def examine(path: Path, out: Path, settings: Settings, threads: int | None = Non
             write_all(out / STUDIES / path.name, study, result, statistics)
         return {"study": path.name, "error": None, **flat(summary(study, result, statistics))}
     except InfNetError as error:
-        return {"study": path.name, "error": " ".join(str(error).split())}
+        return {"study": path.name, "error": printable(" ".join(str(error).split()))}
     except MemoryError:
-        return {"study": path.name, "error": f"{path.name}: memory ran out; use fewer --workers"}
+        return {"study": path.name, "error": f"{printable(path.name)}: memory ran out; use fewer --workers"}
     except Exception as error:  # our bug; the other studies must not wait for it to be mended
         traceback.print_exc()
-        return {"study": path.name, "error": f"{path.name}: internal error ({type(error).__name__}); please report it"}
+        return {
+            "study": path.name,
+            "error": f"{printable(path.name)}: internal error ({type(error).__name__}); please report it",
+        }
 
 
 def flat(facts: Mapping[str, Any]) -> Row:

@@ -17,6 +17,7 @@ from typing import Any
 from infnet.cohort.row import Row, Settings, examine
 from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError
+from infnet.export.table import printable
 
 CRASHED = "the process that worked on it died, perhaps for want of memory; try it alone with `segment`"
 
@@ -38,7 +39,7 @@ def by_processes(
         except BrokenProcessPool:  # a library that aborts, or the system took the memory back
             process.shutdown()
             process = _process()
-            row = {"study": path.name, "error": f"{path.name}: {CRASHED}"}
+            row = {"study": path.name, "error": f"{printable(path.name)}: {CRASHED}"}
         finally:
             idle.put(process)
         keep(row)

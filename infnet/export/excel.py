@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infnet.errors import InfNetError
-from infnet.export.table import leaves, plain, summary
+from infnet.export.table import cell, leaves, summary
 from infnet.measure.lesions import Lesion
 from infnet.measure.statistics import Statistics
 from infnet.study import Segmentation, Study
@@ -53,19 +53,13 @@ def _fill(sheet: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         return
     sheet.append(list(rows[0]))
     for row in rows:
-        sheet.append([_cell(value) for value in row.values()])
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
+        sheet.append([cell(value) for value in row.values()])
+    for title in sheet[1]:
+        title.font = Font(bold=True)
     for column in sheet.columns:
-        widest = max(len(str(cell.value)) for cell in column if cell.value is not None)
+        widest = max(len(str(each.value)) for each in column if each.value is not None)
         sheet.column_dimensions[column[0].column_letter].width = min(widest + 2, WIDEST)
     sheet.freeze_panes = "B2"
-
-
-def _cell(value: Any) -> Any:
-    """A value as a cell; text that a spreadsheet would run as a formula stays text."""
-    value = plain(value)
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _row(lesion: Lesion) -> dict[str, Any]:

@@ -15,6 +15,16 @@ from infnet.measure.statistics import Statistics
 from infnet.notices import unique
 from infnet.study import Segmentation, Study
 
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # begin a formula; the last four in Asian settings
 DECIMALS = 4  # in the CSV; the summary keeps every digit
 
 
@@ -64,6 +74,20 @@ def leaves(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
             yield from leaves(value, (*path, str(index)))
     else:
         yield path, values
+
+
+def cell(value: Any) -> Any:
+    """A value for a table that a spreadsheet may open: text stays on one line, and is never run as a formula."""
+    value = plain(value)
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def printable(text: str) -> str:
+    """`text` with "?" for line breaks, escapes and what no file can hold; a name of a file may have them."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.measure.metrics import Scores, all_scores, dice
+from infnet.notices import has
 from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 
 BOTH, ONLY_NETWORK, ONLY_REFERENCE = 1, 2, 3
@@ -78,7 +80,25 @@ def placed(study: Study, reference: Study) -> NDArray[Any]:
         raise GeometryError(
             f"{reference.name}: lies {apart:.0f} mm beside the study; give the reference of this very series"
         )
+    if not has(reference.notices, "orientation-assumed") and not _overlap(study, reference):
+        raise GeometryError(
+            f"{reference.name}: lies in another part of space than the study; give the reference of this very series"
+        )
     return mask
+
+
+def _overlap(study: Study, reference: Study) -> bool:
+    """Whether the boxes round both, along the axes of the patient, have a point in common."""
+    (low, high), (other_low, other_high) = _extent(study), _extent(reference)
+    return bool((low <= other_high).all() and (other_low <= high).all())
+
+
+def _extent(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The lowest and highest coordinates of its corners, LPS mm, (3,) each."""
+    assert study.affine is not None
+    ends = [(-0.5, n - 0.5) for n in study.pixels.shape]
+    corners = np.array([[*index, 1.0] for index in product(*ends)]) @ study.affine.T
+    return corners[:, :3].min(0), corners[:, :3].max(0)
 
 
 def _centre(study: Study) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from infnet.geometry.grid import Grid, check_same
 from infnet.grey import otsu, window_grey, window_hu
-from infnet.notices import WINDOW_GUESSED, Level, Notice, has, warn
+from infnet.notices import BURNED_IN, WINDOW_GUESSED, Level, Notice, has, warn
 from infnet.study import Segmentation, Study
 
 FEWEST_PIXELS, FEW_PIXELS = 32, 128  # sides of a slice: below, nothing can be seen; below, little can
@@ -48,14 +48,8 @@ def _header(study: Study) -> list[Notice]:
     modality = str(study.source.get("modality") or "CT").upper()
     if modality not in ("CT", "UNKNOWN"):
         notices.append(Notice("modality", "stop", f"This is {modality[:16]}, not CT: give a chest CT."))
-    if study.source.get("burned_in_annotation") == "YES":
-        notices.append(
-            warn(
-                "burned-in-text",
-                "The header says that text is burned into the pictures: it may name the patient, and text "
-                "over the lungs may be taken for lesion.",
-            )
-        )
+    if study.source.get("burned_in_annotation") == "YES" and not has(study.notices, BURNED_IN.code):
+        notices.append(BURNED_IN)
     if not study.is_hu and not has(study.notices, WINDOW_GUESSED):
         notices.append(warn(WINDOW_GUESSED, "These are grey values without HU: the window was guessed."))
     return notices

@@ -29,16 +29,17 @@ def middle_and_width(grey: NDArray[np.uint8]) -> tuple[float, float]:
     return (columns[0] + columns[-1] + 1) / 2, float(columns[-1] + 1 - columns[0])
 
 
-def enclosed(grey: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def enclosed(grey: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Pixels (row, column) of a slice with the body above, below, to the right and to the left; None where the rim of
-    the picture is not mostly air, so that it may be cut to the chest.
+    the picture is not mostly air outside the `lungs`, so that it may be cut to the chest.
 
     Shells thinner than three pixels of FINEST, such as those of the table, are not body.
     """
-    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    air = (grey < OUTER_AIR_GREY) & ~lungs
+    rim = np.concatenate([air[0], air[-1], air[:, 0], air[:, -1]])
     step = max(min(grey.shape) // FINEST, 1)
     body = _largest(ndimage.binary_opening(grey[::step, ::step] > BODY_GREY, np.ones((3, 3), bool)))
-    if body is None or np.mean(rim < OUTER_AIR_GREY) < 0.5:
+    if body is None or rim.mean() < 0.5:
         return None
     inside = np.ones_like(body)
     for axis in (0, 1):

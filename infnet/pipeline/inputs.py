@@ -96,14 +96,16 @@ def guided(slices: NDArray[np.float32], maps: NDArray[np.float32]) -> NDArray[np
     return np.concatenate([slices, np.repeat(maps[:, None], 3, axis=1)], axis=1)
 
 
-def by_density(share: NDArray[np.float32], hu: NDArray[Any]) -> NDArray[np.float32]:
-    """The share of consolidation among infection, with the HU there as evidence beside the network's; same shape.
+def by_density(share: NDArray[np.float32], hu: NDArray[Any], infected: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The share of consolidation among infection, with the HU there as evidence beside the network's.
 
-    hu: one slice or a part of it (row, column). The odds are multiplied by e for every 50 HU that the mean of 3 x 3
-    pixels lies above -300 HU, up to e^6, and divided below: consolidation is opacity that hides vessels, and -300 HU
-    is where reports part it from ground glass.
+    All of one shape: a slice or a part of it (row, column). The odds are multiplied by e for every 50 HU that the mean
+    of the infected ones of 3 x 3 pixels lies above -300 HU, and divided below, up to e^6: consolidation is opacity
+    that hides vessels, and -300 HU is where reports part it from ground glass.
     """
-    evidence = (uniform_filter(hu.astype(np.float32), 3) - CONSOLIDATION_HU) / CONSOLIDATION_SPREAD
+    near = np.maximum(uniform_filter(infected.astype(np.float32), 3), 1e-3)
+    mean = uniform_filter(np.where(infected, hu, 0).astype(np.float32), 3) / near
+    evidence = (mean - CONSOLIDATION_HU) / CONSOLIDATION_SPREAD
     odds = np.exp(np.clip(evidence, -MOST_EVIDENCE, MOST_EVIDENCE)) * share
     weighed: NDArray[np.float32] = odds / np.maximum(odds + 1 - share, 1e-6)
     return weighed

@@ -104,7 +104,7 @@ def drop_outside(mask: NDArray[np.bool_], grey: NDArray[np.uint8]) -> NDArray[np
     kept = mask.copy()
 
     def work(k: int) -> None:
-        if not mask[k].any() or (body := enclosed(grey[k])) is None:
+        if not mask[k].any() or (body := enclosed(grey[k], mask[k])) is None:
             return
         labels, count = ndimage.label(mask[k])
         inside = np.bincount(labels[body], minlength=count + 1) / np.maximum(np.bincount(labels.ravel()), 1)

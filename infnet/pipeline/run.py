@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infnet.concurrency import map_in_threads, portions
-from infnet.errors import GeometryError
+from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.box import Box, crop, resize
 from infnet.geometry.orientation import Orientation
 from infnet.grey import WINDOW
@@ -48,10 +48,12 @@ def segment(
     row, column), a lung mask from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung
     network's. progress(done, total) is called after every batch of slices. watch is called once, when the lungs are
     known, with the result that is filled from then on. Touches no file. Raises InfNetError where weights are missing or
-    damaged, and GeometryError where `known_lungs` has another shape.
+    damaged or `known_lungs` has other values, and GeometryError where it has another shape.
     """
     if known_lungs is not None and known_lungs.shape != study.pixels.shape:
         raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
+    if known_lungs is not None and not np.isin(known_lungs, (0, RIGHT, LEFT)).all():
+        raise InfNetError(f"{study.name}: lungs hold other values than 0, 1 and 2; give 0 none, 1 right, 2 left")
     engines = engines or load_engines()
     orientation = study.orientation
     upright = orientation.apply(study.pixels)
@@ -92,10 +94,10 @@ def segment(
                 infected.append((i, box, square))
         for (i, box, _), square in zip(infected, _consolidation(grey, infected, engines.classes), strict=True):
             probability = crop(maps.probability[i], box)
-            share = resize(square, box.shape)
+            share, seen = resize(square, box.shape), probability >= LOWEST_THRESHOLD
             if study.is_hu:
-                share = by_density(share, crop(upright[i], box))
-            share = np.rint(255 * share) * (probability >= LOWEST_THRESHOLD)
+                share = by_density(share, crop(upright[i], box), probability >= engines.threshold)
+            share = np.rint(255 * share) * seen
             crop(maps.consolidation[i], box)[:] = share
             crop(maps.labels[i], box)[:] = label(
                 probability, share.astype(np.uint8), engines.threshold, result.consolidation_threshold

@@ -76,7 +76,8 @@ def read(paths: Paths, *, series: str | None = None) -> Study:
         if not readable:
             raise _nothing(gathered)
         chosen = _choose(gathered.title, readable, series)
-        return _with_skipped(chosen.load(), chosen, gathered)
+        study = chosen.load().with_notices(*gathered.notices)
+        return _with_skipped(study, chosen, gathered)
 
 
 def _readable(gathered: Gathered) -> list[SeriesFile]:
@@ -105,8 +106,12 @@ def _choose(title: str, readable: list[SeriesFile], key: str | None) -> SeriesFi
     described = tuple(map(_describe, readable))
     listed = ", ".join(f"[{number}] {series}" for number, series in enumerate(described[:LISTED], 1))
     listed += f" and {len(described) - LISTED} more" if len(described) > LISTED else ""
-    reason = f"holds {len(readable)} series" if key is None else f"has no series '{one_line(key, 80)}'"
-    raise SeveralSeriesError(f"{one_line(title)}: {reason}; choose one by its key or number: {listed}", described)
+    patients = len({series.patient for series in readable} - {""})
+    holds = f"holds {len(readable)} series" + (f" of {patients} patients" if patients > 1 else "")
+    reason = holds if key is None else f"has no series '{one_line(key, 80)}'"
+    raise SeveralSeriesError(
+        f"{one_line(title)}: {reason}; choose one by its key or number: {listed}", described, patients
+    )
 
 
 def _nothing(gathered: Gathered) -> Exception:

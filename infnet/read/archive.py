@@ -14,6 +14,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import IO
 
 from infnet.errors import ReadError
+from infnet.notices import Notice, warn
 from infnet.read import sniff
-from infnet.read.files import MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
+from infnet.read.files import LONGEST, MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
 
 MAX_RATIO = 200  # times smaller than its contents: beyond it, and with much inside, a zip is a bomb
 RATIO_MATTERS = 256 << 20  # bytes of contents; a small phantom of one grey may well shrink 500 times
@@ -44,11 +46,12 @@ _REPACK = "pack the folder of one CT series again"
 
 @dataclass
 class Gathered:
-    """The usable files by kind, those left out, and a name for all of them together."""
+    """The usable files by kind, those left out, what is to be said of all, and a name for them together."""
 
     title: str
     files: dict[sniff.Kind, list[File]] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
     def add(self, file: File, kind: sniff.Kind) -> None:
         self.files.setdefault(kind, []).append(file)
@@ -57,7 +60,7 @@ class Gathered:
         return self.files.get(kind, [])
 
     def skip(self, label: str, why: NotUsed) -> None:
-        self.skipped.append(Skipped(one_line(label), why.reason, why.action))
+        self.skipped.append(Skipped(one_line(label), one_line(why.reason, LONGEST), why.action))
 
 
 @contextmanager
@@ -122,8 +125,9 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
     _check_directory(file)
     try:
         with zipfile.ZipFile(file.path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
             _check_members(file, members)
+            gathered.notices += _same_names(members)
             written = 0
             for number, member in enumerate(members):
                 name = member.filename.replace("\\", "/")
@@ -131,6 +135,8 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
                     continue
                 target = File(folder / f"{number:06d}", f"{file.label}/{name}")
                 try:
+                    if stat.S_ISLNK(member.external_attr >> 16):
+                        raise NotUsed("a link, not a file", _REPACK)
                     with archive.open(member) as source:
                         kind = _kind_of_member(source)
                     with archive.open(member) as source, target.path.open("wb") as out:
@@ -167,12 +173,12 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
         raise refuse(file.label, "an empty zip", _REPACK)
     for member in members:
         name = member.filename.replace("\\", "/")
+        if not name:
+            raise refuse(file.label, "a damaged zip: it holds a file without a name", _REPACK)
         if name.startswith("/") or ".." in name.split("/") or (len(name) > 1 and name[1] == ":"):
             raise refuse(file.label, f"holds the unsafe name '{one_line(member.filename, 40)}'", _REPACK)
         if member.flag_bits & 1:
             raise refuse(file.label, "protected by a password", "unpack it first, or pack it without a password")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise refuse(file.label, f"holds the link '{one_line(member.filename, 40)}'", _REPACK)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise refuse(file.label, "packed by an unusual method", "pack it again as an ordinary zip")
     total = sum(member.file_size for member in members)
@@ -180,6 +186,15 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
         raise refuse(file.label, f"unpacks to {in_words(total)}, far more than a chest CT holds", _REPACK)
     if total > shutil.disk_usage(tempfile.gettempdir()).free:
         raise refuse(file.label, f"unpacks to {in_words(total)}, more than the free disk space", "free some space")
+
+
+def _same_names(members: list[zipfile.ZipInfo]) -> list[Notice]:
+    """Two files of one name: an unpacking program keeps one of them, and which one nobody knows."""
+    again = sum(count > 1 for count in Counter(member.filename for member in members).values())
+    if not again:
+        return []
+    names = "1 name stands" if again == 1 else f"{again} names stand"
+    return [warn("same-name", f"{names} more than once in the zip: all files were read.")]
 
 
 def _check_directory(file: File) -> None:

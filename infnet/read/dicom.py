@@ -9,20 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infnet.geometry.affine import axial_affine
-from infnet.notices import WINDOW_GUESSED, Notice, warn
+from infnet.notices import BURNED_IN, WINDOW_GUESSED, Notice, has, warn
 from infnet.read.archive import Gathered
 from infnet.read.dicom_children import syntax_name
-from infnet.read.dicom_groups import alike, heights_of, ordered, phases_of
+from infnet.read.dicom_groups import alike, by_patient, heights_of, ordered, phases_of
 from infnet.read.dicom_header import scan
 from infnet.read.dicom_pixels import stored_values, to_hu
 from infnet.read.dicom_slice import Slice
 from infnet.read.files import MAX_BYTES, NotUsed, in_words, names_someone, refuse
+from infnet.read.memory import check_room
 from infnet.read.reader import Format
 from infnet.read.stack import angle_from_axis, same_positions, stack
 from infnet.read.values import compact_grey, looks_like_hu
 from infnet.study import Study
 
 KIND: Final = "dicom"  # of files, as `sniff` tells it
+NOISE = 250.0  # HU between neighbours, median, or half the mean: noise has 1000, the grainiest scans below 100
+NOISE_ROWS = 64  # rows of a slice that are looked at
 NOT_AXIAL = 45.0  # degrees from which slices count as coronal or sagittal
 
 
@@ -51,6 +54,10 @@ class DicomSeries:
         return ", ".join(words for words in (shown, self.phase) if words)
 
     @property
+    def patient(self) -> str:
+        return self.slices[0].header.patient
+
+    @property
     def private(self) -> set[str]:
         return {word for s in self.slices for word in s.header.private}
 
@@ -70,7 +77,8 @@ def find(gathered: Gathered) -> list[DicomSeries]:
             gathered.skip(file.label, why)
     series: list[DicomSeries] = []
     for uid, slices in by_uid.items():
-        axial = [group for group in alike(slices) if _is_axial(group, gathered)]
+        groups = [group for patient in by_patient(slices) for group in alike(patient)]
+        axial = [group for group in groups if _is_axial(group, gathered)]
         phases = [phase for group in axial for phase in phases_of(ordered(group))]
         for number, (slices_of_phase, phase) in enumerate(phases, 1):
             key = uid if len(phases) == 1 else f"{uid}#{number}"
@@ -99,7 +107,10 @@ def _load(series: DicomSeries) -> Study:
         limit = in_words(MAX_BYTES)
         raise refuse(slices[0].header.file.label, f"in a series of {in_words(total)}", f"give at most {limit}")
     try:
+        check_room(2 * total)
         pixels = to_hu(stored_values(slices), slices)
+    except NotUsed as why:
+        raise refuse(slices[0].header.file.label, why.reason, why.action) from None
     except MemoryError:
         raise refuse(slices[0].header.file.label, f"no memory for {in_words(total)}", "close other programs") from None
     notices: list[Notice] = []
@@ -122,7 +133,7 @@ def _load(series: DicomSeries) -> Study:
         "transfer_syntax": syntax_name(first.syntax),
         "slices": len(slices),
     }
-    if any(s.header.facts.burned_in for s in slices):
+    if has(notices, BURNED_IN.code):
         source["burned_in_annotation"] = "YES"
     name = "series" if facts.series_number is None else f"series {facts.series_number}"
     return Study(pixels, affine, is_hu, name, unambiguous and even, tuple(notices), source)
@@ -131,12 +142,16 @@ def _load(series: DicomSeries) -> Study:
 def _hu_or_grey(pixels: NDArray[Any], slices: list[Slice], notices: list[Notice]) -> tuple[NDArray[Any], bool]:
     """Decide whether the values are HU: by the rescale that the header gives, or by what the values look like."""
     rescaled = [s.slope is not None or s.intercept is not None or s.header.has_lut for s in slices]
+    if any(rescaled) and not all(rescaled):
+        label = slices[rescaled.index(False)].header.file.label
+        raise refuse(label, "has no rescale to HU, unlike other slices of its series", "export the series again")
     if all(rescaled):
         identity = all((s.slope or 1, s.intercept or 0) == (1, 0) and not s.header.has_lut for s in slices)
         if identity and pixels.min() >= 0 and pixels.max() > 300:
             text = "The header says HU, but no value is below 0: read as grey, the window was guessed."
             notices.append(warn(WINDOW_GUESSED, text))
             return compact_grey(pixels), False
+        _check_noise(pixels, slices)
         return pixels, True
     if looks_like_hu(pixels):
         text = "The header has no rescale to HU; the stored values look like HU and were taken as such."
@@ -145,6 +160,15 @@ def _hu_or_grey(pixels: NDArray[Any], slices: list[Slice], notices: list[Notice]
     text = "The header has no rescale to HU: the values were read as grey, the window was guessed."
     notices.append(warn(WINDOW_GUESSED, text))
     return compact_grey(pixels), False
+
+
+def _check_noise(hu: NDArray[Any], slices: list[Slice]) -> None:
+    """Raise ReadError for a slice of noise: JPEG 2000 has no checksum, and decodes damage to pixels without a word."""
+    for slice_, plane in zip(slices, hu, strict=True):
+        rows = plane[:: max(1, len(plane) // NOISE_ROWS)].astype(np.float32)
+        steps = np.abs(np.diff(rows, axis=1))
+        if np.median(steps) > NOISE or steps.mean() > 2 * NOISE:
+            raise refuse(slice_.header.file.label, "its pixels are noise, no picture", "export or copy it again")
 
 
 def _one_per_position(
@@ -161,6 +185,11 @@ def _one_per_position(
     if copies:
         notices.append(warn("duplicates", f"{copies} duplicate {_slices_were(copies)} left out."))
     if others:
+        differing = sum(any((pixels[i] != pixels[first]).any() for i in more) for first, *more in positions)
+        if 2 * differing > len(positions):
+            label, places = slices[0].header.file.label, f"{differing} of {len(positions)} places"
+            reason = f"in a series with two different slices at {places}"
+            raise refuse(label, reason, "export each reconstruction or phase as a series of its own")
         text = (
             f"{others} {_slices_were(others)} left out: a different one lies at the same place. No volumes are given."
         )
@@ -177,7 +206,7 @@ def _geometry(slices: list[Slice], notices: list[Notice]) -> tuple[NDArray[np.fl
     """The affine, None without pixel spacing, and whether volumes can be trusted."""
     first = slices[0]
     if first.spacing is None:
-        text = "The header has no pixel spacing: sizes are in pixels, not in millimetres."
+        text = "The header has no pixel spacing, or none that a scanner makes: sizes are in pixels, not in millimetres."
         notices.append(warn("no-pixel-spacing", text))
         return None, False
     if not first.has_position or first.orientation is None:
@@ -196,6 +225,11 @@ def _notices(slices: list[Slice]) -> list[Notice]:
     """What the headers say of any of the slices that their numbers do not show."""
     facts = [s.header.facts for s in slices]
     notices = []
+    if odd := list(dict.fromkeys(words for s in slices for words in s.header.odd)):
+        text = f"The header breaks the DICOM standard ({', '.join(odd)}) and was read as it seems to be meant."
+        notices.append(warn("nonstandard", text))
+    if any(f.burned_in for f in facts):
+        notices.append(BURNED_IN)
     if any(f.lossy for f in facts):
         notices.append(warn("lossy", "The slices were compressed with loss: HU are not exact."))
     if any(f.projection for f in facts):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from infnet.errors import ReadError
 from infnet.read.dicom_header import PIXEL_TAGS
 from infnet.read.dicom_slice import Header
-from infnet.read.files import refuse
+from infnet.read.files import one_line, refuse
 
 WORKERS = 2
 CHILD_MEMORY = 2 << 30  # bytes of address space that Python, NumPy and the codecs map before any pixel
@@ -122,4 +122,4 @@ def syntax_name(uid: str) -> str:
     from pydicom.config import IGNORE
     from pydicom.uid import UID
 
-    return UID(uid, validation_mode=IGNORE).name[:100]
+    return one_line(UID(uid, validation_mode=IGNORE).name[:100])

@@ -28,6 +28,14 @@ def alike(slices: Sequence[Slice]) -> list[list[Slice]]:
     return groups
 
 
+def by_patient(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """Slices that name another patient apart; those that name none stay together, with the only one there is."""
+    named: dict[str, list[Slice]] = {}
+    for slice_ in slices:
+        named.setdefault(slice_.header.patient, []).append(slice_)
+    return list(named.values()) if len(named.keys() - {""}) > 1 else [list(slices)]
+
+
 def _fits(slice_: Slice, other: Slice) -> bool:
     def close(a: Any, b: Any, tolerance: float) -> bool:
         return (a is None) == (b is None) and (a is None or bool(np.allclose(a, b, rtol=0, atol=tolerance)))
@@ -80,7 +88,7 @@ def _copies(slices: list[Slice]) -> bool:
     if any(s.header.frames > 1 for s in slices):
         return False
     try:
-        opened = [open_dataset(s.header.file, [*PIXEL_TAGS, "PixelData"], pixels=True)[0] for s in slices]
+        opened = [open_dataset(s.header.file, [*PIXEL_TAGS, "PixelData"], pixels=True).dataset for s in slices]
     except NotUsed:
         return False
     data = [d.PixelData if "PixelData" in d else None for d in opened]

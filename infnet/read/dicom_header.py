@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from infnet.read import dicom_tags as tags
-from infnet.read.dicom_slice import Facts, Header, Slice
-from infnet.read.files import MAX_BYTES, MAX_FILES, MAX_SIDE, File, NotUsed, in_words
+import numpy as np
+from numpy.typing import NDArray
 
-_CT = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-_KINDS = {
-    "RTSTRUCT": "a structure set (RTSTRUCT), not an image",
-    "RTDOSE": "a dose map (RTDOSE), not CT",
-    "RTPLAN": "a treatment plan (RTPLAN), not an image",
-    "SR": "a report (SR), not an image",
-    "KO": "a key-object note (KO), not an image",
-    "PR": "a presentation state (PR), not an image",
-    "SEG": "a segmentation (SEG), not CT",
-    "DOC": "a document (DOC), not an image",
-}
+from infnet.read import dicom_tags as tags
+from infnet.read.dicom_checks import check_kind, trouble_of
+from infnet.read.dicom_slice import Facts, Header, Slice
+from infnet.read.files import MAX_FILES, File, NotUsed, one_line
+from infnet.read.stack import PIXEL_MM, SLICE_MM, plausible
+
 PIXEL_TAGS = [
     "SamplesPerPixel",
     "PhotometricInterpretation",
@@ -72,11 +68,11 @@ Get = Callable[[str], Any]  # a tag's value by its keyword
 
 def scan(file: File) -> list[Slice]:
     """The CT slices in `file`, usually one. Raises NotUsed, with the reason, where it holds none."""
-    dataset, syntax = tags.open_dataset(file, _TAGS, pixels=False)
+    dataset, syntax, guessed = tags.open_dataset(file, _TAGS, pixels=False)
     get = partial(tags.get, dataset)
     rows, columns = tags.integer(get("Rows")), tags.integer(get("Columns"))
     image_type = [str(word).upper() for word in tags.many(get("ImageType"))]
-    _check_kind(str(get("SOPClassUID") or ""), str(get("Modality") or "").upper(), rows, image_type)
+    check_kind(str(get("SOPClassUID") or ""), str(get("Modality") or "").upper(), rows, image_type)
     if not rows or not columns:
         raise NotUsed("no image size in it (Rows and Columns)", tags.DAMAGED)
     shown_as = str(get("PhotometricInterpretation") or "").strip()
@@ -85,9 +81,9 @@ def scan(file: File) -> list[Slice]:
 
     allocated = tags.integer(get("BitsAllocated")) or 0
     stored = tags.integer(get("BitsStored")) or allocated
-    signed = tags.integer(get("PixelRepresentation")) == 1
+    sign = tags.integer(get("PixelRepresentation"))
     number = get("NumberOfFrames")
-    frames = 1 if number is None or str(number).strip() == "" else tags.integer(number) or 0
+    frames = 1 if number is None or str(number).strip() in ("", "0") else tags.integer(number) or 0
     header = Header(
         file=file,
         syntax=syntax,
@@ -96,15 +92,26 @@ def scan(file: File) -> list[Slice]:
         columns=columns,
         allocated=allocated,
         stored=stored,
-        signed=signed,
-        padding=_padding(get, signed),
+        signed=sign == 1,
+        padding=_padding(get, sign == 1),
         has_lut=bool(tags.many(get("ModalityLUTSequence"))),
-        series=str(get("SeriesInstanceUID") or "").strip() or "dicom",
+        series=one_line(str(get("SeriesInstanceUID") or "").strip()) or "dicom",
         facts=_facts(get, image_type, inverted=shown_as == "MONOCHROME1"),
         private=_private(get),
-        trouble=_trouble(file, syntax, (frames, rows, columns), allocated, stored),
+        patient=str(get("PatientID") or get("PatientName") or "").strip(" ^").lower(),
+        odd=tuple(_oddities(dataset, guessed)),
+        trouble=None,
     )
-    return _slices(dataset, header, image_type)
+    return _slices(dataset, replace(header, trouble=trouble_of(header, sign in (0, 1))), image_type)
+
+
+def _oddities(dataset: Any, guessed: bool) -> Iterator[str]:
+    """What breaks the standard and leaves little doubt of what is meant."""
+    if guessed:
+        yield "no transfer syntax"
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"):
+        if (kind := tags.kind(dataset, keyword)) not in (None, "US"):
+            yield f"{keyword} as {kind}"
 
 
 def _facts(get: Get, image_type: list[str], inverted: bool) -> Facts:
@@ -120,46 +127,6 @@ def _facts(get: Get, image_type: list[str], inverted: bool) -> Facts:
         lossy=str(get("LossyImageCompression") or "") == "01",
         burned_in=str(get("BurnedInAnnotation") or "").strip().upper() == "YES",
     )
-
-
-def _check_kind(sop_class: str, modality: str, rows: int | None, image_type: list[str]) -> None:
-    """Let CT images through; raise NotUsed for everything else."""
-    action = "give the CT slices"
-    if sop_class == "1.2.840.10008.1.3.10":
-        raise NotUsed("a list of DICOM files (DICOMDIR), not an image", action)
-    if modality in _KINDS:
-        raise NotUsed(_KINDS[modality], action)
-    if modality and modality != "CT":
-        raise NotUsed(f"{modality[:16]}, not CT", "give a chest CT")
-    if not modality and not sop_class:
-        reason = "no modality in it, so not known to be CT" if rows else "damaged, or not a DICOM image"
-        raise NotUsed(reason, tags.DAMAGED)
-    if sop_class and sop_class not in _CT:
-        raise NotUsed("a DICOM object that is not a CT image", action)
-    if {"LOCALIZER", "SCOUT", "TOPOGRAM"} & set(image_type):
-        raise NotUsed("a localizer (scout view), not a slice", action)
-    if "PERFUSION" in image_type[2:]:
-        raise NotUsed("a perfusion map, not CT values", action)
-
-
-def _trouble(
-    file: File, syntax: str, shape: tuple[int, int, int], allocated: int, stored: int
-) -> tuple[str, str] | None:
-    """Why these pixels (frame, row, column) must not be decoded: absurd sizes, or a file that is too short for them."""
-    frames, rows, columns = shape
-    if allocated not in (8, 16, 32) or not 0 < stored <= allocated:
-        return f"{allocated} bits a pixel, {stored} of them stored, is no CT", tags.DAMAGED
-    if not 0 < frames <= MAX_FILES:
-        return "its number of frames makes no sense", tags.DAMAGED
-    expected = rows * columns * frames * (allocated // 8)
-    size = file.path.stat().st_size
-    if syntax in tags.NATIVE and syntax != tags.DEFLATED and expected > size:
-        return f"cut short: {rows} x {columns} pixels need {in_words(expected)}, it has {in_words(size)}", tags.DAMAGED
-    if rows > MAX_SIDE or columns > MAX_SIDE:
-        return f"a slice of {rows} x {columns} pixels", f"give slices of at most {MAX_SIDE} x {MAX_SIDE}"
-    if expected > MAX_BYTES:
-        return f"{in_words(expected)} of pixels", f"give at most {in_words(MAX_BYTES)}"
-    return None
 
 
 def _slices(dataset: Any, header: Header, image_type: list[str]) -> list[Slice]:
@@ -182,12 +149,24 @@ def _slices(dataset: Any, header: Header, image_type: list[str]) -> list[Slice]:
 def _slice(dataset: Any, header: Header, frame: int, groups: list[Any], series_phase: dict[str, str]) -> Slice:
     """One frame; a tag is asked of the functional `groups` in their order, then of the top level."""
 
+    def holders(sequence: str) -> list[Any]:
+        return [*(i for g in groups if (i := tags.first(tags.many(tags.get(g, sequence)))) is not None), dataset]
+
     def value(sequence: str, keyword: str) -> Any:
-        for group in groups:
-            item = tags.first(tags.many(tags.get(group, sequence)))
-            if item is not None and (inner := tags.get(item, keyword)) is not None:
-                return inner
-        return tags.get(dataset, keyword)
+        return next((v for holder in holders(sequence) if (v := tags.get(holder, keyword)) is not None), None)
+
+    def geometry(sequence: str, keyword: str, parse: Callable[[Any], NDArray[np.float64] | None]) -> Any:
+        """What is absent may be guessed; what is there and makes no sense is damage, and left and right with it."""
+        parsed = parse(value(sequence, keyword))
+        if parsed is None and any(tags.given(holder, keyword) for holder in holders(sequence)):
+            raise NotUsed(f"a place in the patient that makes no sense ({keyword})", tags.DAMAGED)
+        return parsed
+
+    def rescale(keyword: str) -> float | None:
+        """None where it is absent, NaN where it is no number."""
+        given = [h for h in holders("PixelValueTransformationSequence") if tags.given(h, keyword)]
+        number = tags.number(tags.get(given[0], keyword)) if given else None
+        return math.nan if given and number is None else number
 
     if "PERFUSION" in [str(word).upper() for word in tags.many(value("CTImageFrameTypeSequence", "FrameType"))]:
         raise NotUsed("a perfusion map, not CT values", "give the CT slices")
@@ -195,17 +174,19 @@ def _slice(dataset: Any, header: Header, frame: int, groups: list[Any], series_p
     if unit not in ("", "HU", "US", "HU_MOD", "UNSPECIFIED"):
         raise NotUsed(f"a map in {unit[:16]}, not in HU", "give the CT slices")
     spacing = tags.numbers(value("PixelMeasuresSequence", "PixelSpacing"), 2)
+    usable = spacing is not None and all(plausible(mm, PIXEL_MM) for mm in spacing)
+    between = tags.number(value("PixelMeasuresSequence", "SpacingBetweenSlices"))
     acquisition = value("FrameContentSequence", "FrameAcquisitionNumber") or tags.get(dataset, "AcquisitionNumber")
     time_point = value("FrameContentSequence", "TemporalPositionIndex")
     return Slice(
         header=header,
         frame=frame,
-        position=tags.numbers(value("PlanePositionSequence", "ImagePositionPatient"), 3),
-        orientation=tags.cosines(value("PlaneOrientationSequence", "ImageOrientationPatient")),
-        spacing=(float(spacing[0]), float(spacing[1])) if spacing is not None and (spacing > 0).all() else None,
-        between=tags.number(value("PixelMeasuresSequence", "SpacingBetweenSlices")),
-        slope=tags.number(value("PixelValueTransformationSequence", "RescaleSlope")),
-        intercept=tags.number(value("PixelValueTransformationSequence", "RescaleIntercept")),
+        position=geometry("PlanePositionSequence", "ImagePositionPatient", tags.position),
+        orientation=geometry("PlaneOrientationSequence", "ImageOrientationPatient", tags.cosines),
+        spacing=(float(spacing[0]), float(spacing[1])) if spacing is not None and usable else None,
+        between=between if between is not None and plausible(between, SLICE_MM) else None,
+        slope=rescale("RescaleSlope"),
+        intercept=rescale("RescaleIntercept"),
         instance=(tags.integer(tags.get(dataset, "InstanceNumber")) or 0) * MAX_FILES + frame,
         phase={
             "acquisition": str(acquisition),

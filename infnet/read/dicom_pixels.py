@@ -46,7 +46,7 @@ def stored_values(slices: Sequence[Slice]) -> NDArray[Any]:
 
 def _dataset_with_pixels(header: Header) -> Any:
     try:
-        dataset, _ = open_dataset(header.file, [*PIXEL_TAGS, "PixelData"], pixels=True)
+        dataset = open_dataset(header.file, [*PIXEL_TAGS, "PixelData"], pixels=True).dataset
     except NotUsed as why:
         raise refuse(header.file.label, why.reason, why.action) from None
     return dataset
@@ -83,6 +83,11 @@ def _read_native(header: Header, wanted: list[tuple[int, Slice]], stored: NDArra
             f"cut short: {header.rows} x {header.columns} pixels need {in_words(expected)}, it has {in_words(size)}",
             _AGAIN,
         )
+    line = min(header.rows, header.columns) * (header.allocated // 8)
+    if size - expected >= line:  # less is padding; more, and rows, columns or bits are others than the header says
+        needed = f"{header.rows} x {header.columns} of {header.allocated} bits need {in_words(expected)}"
+        reason = f"holds more pixels than its header says: {needed}, it has {in_words(size)}"
+        raise refuse(header.file.label, reason, _AGAIN)
     order = ">" if header.syntax == EXPLICIT_BIG else "<"
     kind = f"{order}{'i' if header.signed else 'u'}{header.allocated // 8}"
     frames = np.frombuffer(element.value, kind, header.frames * header.rows * header.columns)
@@ -160,7 +165,7 @@ def _clear_unused_bits(stored: NDArray[Any], header: Header) -> NDArray[Any]:
 def _apply_lut(values: NDArray[Any], header: Header) -> NDArray[Any]:
     from pydicom.pixels.processing import apply_modality_lut
 
-    dataset, _ = open_dataset(header.file, PIXEL_TAGS, pixels=False)
+    dataset = open_dataset(header.file, PIXEL_TAGS, pixels=False).dataset
     try:
         return np.asarray(apply_modality_lut(values, dataset), np.float64)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, NotImplementedError):

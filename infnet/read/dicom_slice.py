@@ -38,8 +38,8 @@ class Header:
 
     syntax: UID of the transfer syntax. allocated, stored: bits of a pixel, and those of them that count. padding: the
     lowest and highest stored value that mean padding. has_lut: HU come from a table. series: UID, or "dicom" without
-    one. private: words of the patient's name and number, lower case. trouble: (reason, action) where the pixels cannot
-    be used.
+    one. private: words of the patient's name and number, lower case. patient: the number, or else the name, lower case;
+    never shown. odd: what breaks the standard, in words. trouble: (reason, action) where the pixels cannot be used.
     """
 
     file: File
@@ -55,6 +55,8 @@ class Header:
     series: str
     facts: Facts
     private: tuple[str, ...]
+    patient: str
+    odd: tuple[str, ...]
     trouble: tuple[str, str] | None
 
     @property
@@ -67,8 +69,8 @@ class Slice:
     """One frame of a file; None where the header does not say.
 
     position: LPS mm of the first pixel, (3,). orientation: row then column cosines, (6,). spacing: mm between rows, and
-    between columns. between: mm between slices. slope, intercept: of the rescale to HU. instance: its place in the
-    order of the instance numbers. phase: by name, what may tell two slices at one position apart.
+    between columns. between: mm between slices. slope, intercept: of the rescale to HU, NaN where damaged. instance:
+    its place in the order of the instance numbers. phase: by name, what may tell two slices at one position apart.
     """
 
     header: Header

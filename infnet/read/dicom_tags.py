@@ -7,7 +7,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,32 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 NATIVE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
+UNDEFINED = 0xFFFFFFFF  # length of an element that ends by a mark
+FARTHEST = 1e5  # mm from the origin of the patient's coordinates
 DAMAGED = "export or copy it again"
 
 
-def open_dataset(file: File, tags: Iterable[str] | None, pixels: bool) -> tuple[Any, str]:
-    """The pydicom dataset of `file` (only `tags`, without pixels unless `pixels`) and its transfer syntax.
+class Opened(NamedTuple):
+    """A pydicom dataset, the UID of its transfer syntax, and whether that is a guess since the file does not say."""
 
-    A deflated file is inflated here, with a limit, since pydicom has none. Raises NotUsed where it is not DICOM.
+    dataset: Any
+    syntax: str
+    guessed: bool
+
+
+def open_dataset(file: File, tags: Iterable[str] | None, pixels: bool) -> Opened:
+    """The dataset of `file`: only `tags`, without pixels unless `pixels`.
+
+    A deflated file is inflated here, with a limit, since pydicom has none. Raises NotUsed where it is not DICOM, or
+    where an element says that it is longer than the file.
     """
+    opened = _open(file, tags, pixels)
+    _check_lengths(opened.dataset)
+    _replace_encoding(opened.dataset)
+    return opened
+
+
+def _open(file: File, tags: Iterable[str] | None, pixels: bool) -> Opened:
     import pydicom
     from pydicom.filereader import read_dataset, read_preamble
 
@@ -46,15 +64,16 @@ def open_dataset(file: File, tags: Iterable[str] | None, pixels: bool) -> tuple[
                 stop = None if pixels else lambda at, vr, length: at >= 0x7FE00008
                 wanted = [pydicom.datadict.tag_for_keyword(t) for t in tags] if tags else None
                 dataset = read_dataset(body, False, True, stop_when=stop, specific_tags=wanted)  # type: ignore[arg-type]
-                return dataset, DEFLATED
+                return Opened(dataset, DEFLATED, False)
             opened.seek(0)
             dataset = pydicom.dcmread(
                 opened, force=True, stop_before_pixels=not pixels, specific_tags=list(tags) if tags else None
             )
-            if not syntax:
+            guessed = not syntax
+            if guessed:
                 guessed_implicit, little = dataset.original_encoding
                 syntax = IMPLICIT_LITTLE if guessed_implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
-            return dataset, syntax
+            return Opened(dataset, syntax, guessed)
     except NotUsed:
         raise
     except Exception:
@@ -68,6 +87,48 @@ def _inflate(data: bytes) -> bytes:
     if inflater.unconsumed_tail:
         raise NotUsed(f"inflates to more than {in_words(limit)}", "give an ordinary DICOM file")
     return body
+
+
+def _check_lengths(dataset: Any) -> None:
+    """pydicom takes what there is of an element that is cut short; here that is damage."""
+    for element in dataset.values():
+        held, said = getattr(element, "value", None), getattr(element, "length", None)  # parsed ones have no length
+        if isinstance(held, bytes) and said is not None and len(held) < said < UNDEFINED:
+            raise NotUsed(f"cut short: an element needs {in_words(said)}, it has {in_words(len(held))}", DAMAGED)
+
+
+def _replace_encoding(dataset: Any) -> None:
+    """Latin-1 in place of an encoding that cannot even read ASCII; else pydicom would take texts for numbers."""
+    named = dataset.original_character_set
+    try:
+        sound = all(b"HU".decode(name) == "HU" for name in ([named] if isinstance(named, str) else named or []))
+    except (LookupError, UnicodeError, TypeError):
+        sound = False
+    if not sound:
+        dataset.set_original_encoding(*dataset.original_encoding, "iso8859")
+
+
+def kind(dataset: Any, keyword: str) -> str | None:
+    """The kind of value (VR) that a file gives to a tag; None where the tag is absent or the file names no kinds."""
+    try:
+        element = dataset.get_item(keyword)
+    except Exception:
+        return None
+    if element is None or getattr(element, "is_implicit_VR", False):
+        return None
+    return str(element.VR)
+
+
+def given(dataset: Any, keyword: str) -> bool:
+    """Whether a tag is there and not empty, even where its value cannot be parsed."""
+    try:
+        element = dataset.get_item(keyword)
+    except Exception:
+        return False
+    value = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        return bool(value.strip(b" \0"))
+    return value is not None and str(value).strip() not in ("", "[]")
 
 
 def get(dataset: Any, keyword: str) -> Any:
@@ -112,6 +173,12 @@ def numbers(value: Any, count: int) -> NDArray[np.float64] | None:
     """A tag's values as an array, or None unless there are `count` finite ones."""
     parsed = [number(item) for item in many(value)]
     return np.array(parsed, np.float64) if len(parsed) == count and None not in parsed else None
+
+
+def position(value: Any) -> NDArray[np.float64] | None:
+    """A place in the patient, (3,) mm; None where it is absent or far beyond any scanner."""
+    parsed = numbers(value, 3)
+    return parsed if parsed is not None and np.abs(parsed).max() < FARTHEST else None
 
 
 def cosines(value: Any) -> NDArray[np.float64] | None:

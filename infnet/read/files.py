@@ -12,7 +12,9 @@ from infnet.errors import ReadError
 MAX_FILES = 20_000  # in one folder, list or zip; the largest chest studies have a few thousand slices
 MAX_SIDE = 4096  # rows or columns of a CT slice; scanners write 512 to 2048
 MAX_BYTES = 4 << 30  # of pixels, or of a zip's contents
-MAX_PICTURE = 64_000_000  # pixels of one loose picture
+MAX_PICTURE = 25_000_000  # pixels of one loose picture: a screen at 5120 x 2880 has 15 million
+LONGEST = 500  # characters of a reason, some of which are copied from a file
+MIN_PICTURE = 32  # rows and columns of one: smaller are icons, and no lung is seen in them
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Skipped:
 
 
 def refuse(label: str, reason: str, action: str) -> ReadError:
-    """The one line `<file>: <reason>; <what to do>`; control characters of a hostile file name are taken out."""
-    return ReadError(f"{one_line(label)}: {reason}; {action}")
+    """The one line `<file>: <reason>; <what to do>`; control characters of a hostile name or tag are taken out."""
+    return ReadError(f"{one_line(label)}: {one_line(reason, LONGEST)}; {action}")
 
 
 def one_line(text: str, length: int = 120) -> str:

@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 
 from infnet.notices import WINDOW_GUESSED, warn
 from infnet.read.archive import Gathered
-from infnet.read.files import MAX_BYTES, MAX_PICTURE, File, NotUsed, in_words, natural_key, refuse
+from infnet.read.files import (
+    MAX_BYTES,
+    MAX_PICTURE,
+    MIN_PICTURE,
+    File,
+    NotUsed,
+    in_words,
+    natural_key,
+    one_line,
+    refuse,
+)
 from infnet.read.reader import Format, Nameless
-from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
+from infnet.read.values import MAX_VALUE, all_finite, blank_padding, compact, compact_grey, largest_of, looks_like_hu
 from infnet.study import NO_GEOMETRY, PICTURE, Study
 
 KIND: Final = "picture"  # of files, as `sniff` tells it
@@ -56,6 +66,8 @@ def find(gathered: Gathered) -> list[Pictures]:
         try:
             with _opened(file) as picture:
                 size, pages = (picture.height, picture.width), int(getattr(picture, "n_frames", 1))
+            if pages > 1 and picture.format != "TIFF":
+                raise NotUsed("a moving picture, or several in one", "save each slice as a picture of its own")
             _check_size(size, pages)
             usable.append((file, size, pages))
         except NotUsed as why:
@@ -98,8 +110,9 @@ def _too_large(what: str) -> tuple[str, str]:
 def _check_size(size: tuple[int, int], pages: int) -> None:
     if size[0] * size[1] > MAX_PICTURE:
         raise NotUsed(*_too_large(f"{size[1]} x {size[0]} pixels"))
-    if size[0] < 2 or size[1] < 2:
-        raise NotUsed(f"a picture of {size[1]} x {size[0]} pixels", "give a CT slice")
+    if min(size) < MIN_PICTURE:
+        reason = f"a picture of {size[1]} x {size[0]} pixels"
+        raise NotUsed(reason, f"give a CT slice of at least {MIN_PICTURE} x {MIN_PICTURE}")
     if size[0] * size[1] * pages * 4 > MAX_BYTES:
         raise NotUsed(f"{pages} pictures of {size[1]} x {size[0]} pixels", f"give at most {in_words(MAX_BYTES)}")
 
@@ -179,6 +192,8 @@ def _decode(file: File, page: int) -> tuple[NDArray[Any], bool]:
     if not all_finite(values):
         wrong = int((~np.isfinite(values)).sum())
         raise NotUsed(f"{wrong} pixels are not numbers", "replace them, e.g. by -1024 (air)")
+    if (largest := largest_of(values)) > MAX_VALUE:
+        raise NotUsed(f"holds the value {largest:.3g}, which is neither HU nor grey", "save it again")
     return values, spread is not None and bool((spread > COLOURED).mean() > COLOURED_SHARE)
 
 
@@ -189,4 +204,4 @@ def _has_alpha(picture: Any) -> bool:
 def _stem(label: str) -> str:
     name = label.rsplit("/", 1)[-1]
     stem = name.rsplit(".", 1)[0] if "." in name[1:] else name
-    return stem or "picture"
+    return one_line(stem) or "picture"

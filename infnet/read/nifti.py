@@ -1,32 +1,31 @@
 """NIfTI (.nii, .nii.gz, whatever they are called): a volume (i, j, k) in RAS, turned into (k, j, i) in LPS.
 
 The header is parsed by nibabel, the voxels are read here: exactly as many bytes as the header asks for, so that a
-compressed file cannot unpack to more.
+compressed file cannot unpack to more. How much that is, is held against the file's size and the free memory before.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import dataclass
-from typing import IO, Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infnet.geometry.affine import from_ras
 from infnet.notices import WINDOW_GUESSED, Notice, warn
 from infnet.read.archive import Gathered
-from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, refuse
+from infnet.read.files import MAX_BYTES, File, NotUsed, in_words, one_line, refuse
+from infnet.read.memory import check_room
+from infnet.read.nifti_geometry import affine_of
+from infnet.read.packed import check_ratio, contents, opened, read
 from infnet.read.reader import Format, Nameless
 from infnet.read.stack import SINGLE_SLICE
-from infnet.read.values import all_finite, blank_padding, compact, compact_grey, looks_like_hu
+from infnet.read.values import MAX_VALUE, all_finite, blank_padding, compact, compact_grey, largest_of, looks_like_hu
 from infnet.study import Study
 
 KIND: Final = "nifti"  # of files, as `sniff` tells it
-CHUNK = 64 << 20  # bytes of one read
 MAX_OFFSET = 64 << 20  # bytes of extensions between header and voxels
-_MM = {"meter": 1000.0, "micron": 0.001}
+MAX_RESCALE = 1e7  # slope and intercept together from which they are damaged
 _AGAIN = "save it again as one 3-D NIfTI"
 
 
@@ -46,6 +45,11 @@ class NiftiVolume(Nameless):
     @property
     def count(self) -> int:
         return self.shape[2]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its voxels."""
+        return int(np.prod(self.shape, dtype=object)) * int(self.header.get_data_dtype().itemsize)
 
     def load(self) -> Study:
         """Read the voxels. Raises ReadError where they are missing, damaged, or not numbers."""
@@ -74,8 +78,8 @@ def open_header(file: File) -> NiftiVolume:
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
-    with _opened(file) as stream:
-        start = _read(stream, 540)
+    with opened(file) as stream:
+        start = read(stream, 540)
     two = b"n+2" in start[4:8]
     kind: Any = nibabel.Nifti2Header if two else nibabel.Nifti1Header  # the library has no types
     size = 540 if two else 348
@@ -107,15 +111,16 @@ def _load(volume: NiftiVolume) -> Study:
     if not all_finite(values):
         wrong = int((~np.isfinite(values)).sum())
         raise NotUsed(f"{wrong} voxels are not numbers", "replace them, e.g. by -1024 (air)")
+    if (largest := largest_of(values)) > MAX_VALUE:
+        raise NotUsed(f"holds the value {largest:.3g}, which is neither HU nor grey", _AGAIN)
     notices: list[Notice] = []
     if is_hu := looks_like_hu(values):
         pixels = blank_padding(compact(values) if values.dtype.kind in "iu" else values.astype(np.float32, copy=False))
     else:
         pixels = compact_grey(values)
         notices.append(warn(WINDOW_GUESSED, "The values are grey, not HU: the window was guessed."))
-    affine = _affine(volume, notices)
-    volumetric = pixels.shape[0] > 1
-    if not volumetric:
+    affine, volumetric = affine_of(header, pixels.shape[0], notices)
+    if pixels.shape[0] == 1:
         notices.append(SINGLE_SLICE)
     source = {
         "format": "NIfTI",
@@ -129,74 +134,39 @@ def _load(volume: NiftiVolume) -> Study:
 def _voxels(volume: NiftiVolume) -> NDArray[Any]:
     """All voxels as (k, j, i), in the machine's byte order, with the header's slope and intercept applied."""
     file, header = volume.file, volume.header
-    dtype, count = header.get_data_dtype(), int(np.prod(volume.shape))
+    dtype, size = header.get_data_dtype(), volume.size
     offset = float(header["vox_offset"])
     if not 0 <= offset <= MAX_OFFSET:
         raise NotUsed("a damaged NIfTI header", _AGAIN)
-    with _opened(file) as stream:
-        _read(stream, max(int(offset), int(header["sizeof_hdr"])))
-        data = _read(stream, count * dtype.itemsize)
-    if len(data) < count * dtype.itemsize:
-        reason = f"cut short: its voxels need {in_words(count * dtype.itemsize)}, it has {in_words(len(data))}"
-        raise NotUsed(reason, "export or copy it again")
-    values = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(volume.shape[::-1])
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if not np.isfinite(slope) or slope == 0 or (slope, intercept) == (1.0, 0.0):
+    slope, intercept = _rescale(header)
+    check_ratio(file, size)
+    check_room(2 * size)  # the bytes, and HU made from them
+    data: NDArray[Any] = contents(file, max(int(offset), int(header["sizeof_hdr"])), size).view(dtype)
+    values: NDArray[Any] = data.astype(dtype.newbyteorder("="), copy=False).reshape(volume.shape[::-1])
+    if (slope, intercept) == (1.0, 0.0):
         return values
-    if not np.isfinite(intercept):
-        raise NotUsed("a damaged scale in its header (scl_inter)", _AGAIN)
     whole = slope.is_integer() and intercept.is_integer() and abs(slope) < 1e4 and abs(intercept) < 1e9
     if whole and dtype.kind in "iu" and dtype.itemsize <= 2:
-        return values.astype(np.int32) * int(slope) + int(intercept)
-    return (values * slope + intercept).astype(np.float32)
+        rescaled: NDArray[Any] = values.astype(np.int32) * int(slope) + int(intercept)
+    else:
+        with np.errstate(over="ignore"):  # to infinity, which is no number and refused as such
+            rescaled = (values * slope + intercept).astype(np.float32)
+    return rescaled
 
 
-def _affine(volume: NiftiVolume, notices: list[Notice]) -> NDArray[np.float64]:
-    header = volume.header
-    affine = None
-    if int(header["sform_code"]) > 0:
-        affine = header.get_sform()
-    elif int(header["qform_code"]) > 0:
-        try:
-            affine = header.get_qform()
-        except Exception:  # nibabel lets damaged quaternions raise what they like
-            affine = None
-    if affine is None or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        zooms = [abs(float(z)) for z in header["pixdim"][1:4]]
-        if not all(np.isfinite(z) and 1e-3 < z < 1e3 for z in zooms[:2]):
-            raise NotUsed("no usable voxel size in its header (pixdim)", _AGAIN)
-        usable = np.isfinite(zooms[2]) and 1e-3 < zooms[2] < 1e3
-        affine = np.diag([-zooms[0], zooms[1], zooms[2] if usable else 1.0, 1.0])  # nibabel's reading of such files
-        text = "The file does not say how it is oriented: left and right, front and back were assumed."
-        notices.append(warn("orientation-assumed", text))
-    scale = _MM.get(header.get_xyzt_units()[0], 1.0)
-    return from_ras(np.diag([scale, scale, scale, 1.0]) @ affine)
-
-
-def _opened(file: File) -> IO[bytes]:
-    with file.path.open("rb") as opened:
-        packed = opened.read(2) == b"\x1f\x8b"
-    if packed:
-        return cast(IO[bytes], gzip.open(file.path, "rb"))
-    return file.path.open("rb")
-
-
-def _read(stream: IO[bytes], size: int) -> bytes:
-    """Up to `size` bytes. Raises NotUsed where a compressed file is damaged."""
-    chunks, left = [], size
-    try:
-        while left and (chunk := stream.read(min(left, CHUNK))):
-            chunks.append(chunk)
-            left -= len(chunk)
-    except EOFError:
-        pass  # a compressed file that is cut short: the caller sees that too little came
-    except (OSError, zlib.error):
-        raise NotUsed("a damaged gzip file", "export or copy it again") from None
-    return b"".join(chunks)
+def _rescale(header: Any) -> tuple[float, float]:
+    """Slope and intercept; a slope of 0 stands for none. Raises NotUsed where they make no HU of anything."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0:
+        return 1.0, 0.0
+    if not abs(slope) + abs(intercept) < MAX_RESCALE:
+        reason = f"a damaged scale in its header (scl_slope {slope:g}, scl_inter {intercept:g})"
+        raise NotUsed(reason, _AGAIN)
+    return slope, intercept
 
 
 def _name(label: str) -> str:
     name = label.rsplit("/", 1)[-1]
     for ending in (".gz", ".nii"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
-    return name or "study"
+    return one_line(name) or "study"

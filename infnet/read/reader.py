@@ -21,8 +21,9 @@ Format = Literal["DICOM", "NIfTI", "pictures"]
 class SeriesFile(Protocol):
     """A series that was found: its headers are read, its pixels are not.
 
-    key: tells it from the others. description: without the patient's name. count: slices. private: words of the
-    patient's name and number, lower case, that no message may repeat.
+    key: tells it from the others. description: without the patient's name. count: slices. patient: what tells
+    patients apart, never shown; empty where the file does not say. private: words of the patient's name and number,
+    lower case, that no message may repeat.
     """
 
     @property
@@ -41,6 +42,9 @@ class SeriesFile(Protocol):
     def count(self) -> int: ...
 
     @property
+    def patient(self) -> str: ...
+
+    @property
     def private(self) -> Collection[str]: ...
 
     def load(self) -> Study:
@@ -53,6 +57,7 @@ class Nameless:
 
     description: ClassVar[str] = ""
     modality: ClassVar[str] = ""
+    patient: ClassVar[str] = ""
     private: ClassVar[frozenset[str]] = frozenset()
 
 

@@ -14,6 +14,8 @@ EVEN = 0.03  # of the step that steps may differ by; positions are often rounded
 ROUNDING = 0.11  # mm
 TILTED = 0.5  # degrees between the steps and the normal from which a notice says so
 OBLIQUE = 10.0  # degrees between the normal and the patient's long axis
+PIXEL_MM = (0.05, 20.0)  # what pixels of a chest CT measure, with room for small animals and thinned-out volumes
+SLICE_MM = (0.05, 100.0)  # from slice to slice, with room for the few slices of an old protocol
 SINGLE_SLICE = warn("single-slice", "This is a single slice: areas can be measured, volumes cannot.")
 
 
@@ -24,6 +26,11 @@ class Stack:
     affine: NDArray[np.float64]
     volumetric: bool
     notices: tuple[Notice, ...]
+
+
+def plausible(mm: float, limits: tuple[float, float]) -> bool:
+    """Whether a length lies within `limits`, PIXEL_MM or SLICE_MM; never for what is no number."""
+    return bool(limits[0] <= mm <= limits[1])
 
 
 def normal_of(orientation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,6 +86,10 @@ def stack(
         uneven, distance = _evenness(np.diff(along_normal))
         notices += uneven
         volumetric = not uneven
+        if not plausible(distance, SLICE_MM):
+            text = f"The slices are {distance:.3g} mm apart, which no scanner makes. No volumes are given."
+            notices.append(warn("slice-distance", text))
+            volumetric = False
         step, sideways = _step(positions, along_normal, distance, normal)
         tilt = float(np.degrees(np.arccos(min(1.0, float(step @ normal) / float(np.linalg.norm(step))))))
         if tilt > TILTED:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 AIR = -1024  # HU; the lowest that scanners store for real air, and what padding is set to
+MAX_VALUE = 1e9  # beyond it a value is damage, not HU or grey
 HAS_AIR = -200  # HU; a CT of a chest that is really in HU goes below this (lung, air around the body)
 
 
@@ -43,3 +44,8 @@ def looks_like_hu(values: NDArray[Any]) -> bool:
 def all_finite(values: NDArray[Any]) -> bool:
     """False where a voxel is not a number or is infinite."""
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).all())
+
+
+def largest_of(values: NDArray[Any]) -> float:
+    """The largest magnitude of values that are all finite."""
+    return max(abs(float(values.min())), abs(float(values.max())))

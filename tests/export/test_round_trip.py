@@ -49,7 +49,7 @@ def test_dicom_then_nifti(affine, tmp_path):
 
 
 def test_png(tmp_path):
-    labels = asymmetric()[:1]
+    labels = np.kron(asymmetric()[:1], np.ones((1, 8, 8), np.uint8))
     study = Study(labels * np.uint8(100), None, is_hu=False, source={"format": "picture"})
     result = Segmentation(labels, labels.astype(np.float32) / 2, np.ones_like(labels))
     write_all(tmp_path, study, result, measure(study, result), overlays=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.affine import axial_affine
 from infnet.measure.check import check, difference, placed
 from infnet.measure.metrics import Scores, all_scores
+from infnet.notices import warn
 from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 from tests.orders import ORDERS, stored
 
@@ -108,3 +111,14 @@ def test_a_mask_of_elsewhere_or_of_another_size_is_refused():
         placed(study, Study(study.pixels[:, :, :3], study.affine))
     picture = Study(np.ones((2, 3, 4), np.uint8), None, is_hu=False)
     assert placed(study, picture) is picture.pixels
+
+
+def test_a_mask_of_another_format_that_cannot_overlap_is_refused():
+    pixels = np.zeros((4, 6, 8), np.int16)
+    study = Study(pixels, axial_affine((5.0, 1.0, 1.0), (0.0, 0.0, 0.0)), source={"format": "DICOM"})
+    mask = Study(pixels, axial_affine((5.0, 1.0, 1.0), (3.0, 0.0, 0.0)), False, "mask", source={"format": "NIfTI"})
+    assert placed(study, mask).shape == pixels.shape
+    far = replace(mask, affine=axial_affine((5.0, 1.0, 1.0), (9.0, 0.0, 0.0)))
+    with pytest.raises(GeometryError, match=r"^mask: lies in another part of space than the study; give the reference"):
+        placed(study, far)
+    placed(study, far.with_notices(warn("orientation-assumed", "No place is known.")))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infnet.pipeline.lungs import clean, drop_air, mark, split_sides
+from infnet.pipeline.lungs import clean, drop_air, drop_outside, mark, split_sides
 from infnet.study import LEFT, RIGHT
 from tests.fakes import FakeEngine
 
@@ -92,6 +92,30 @@ def test_trachea_and_bowel_gas_are_dropped_by_their_air_and_small_lung_is_kept()
     assert kept[0, 54:58, 5:9].all()
     assert kept.sum() == mask.sum() - 36
     assert (drop_air(mask, hu, 100.0) == mask).all()  # of 3600 mm2 it would be a destroyed lung
+
+
+def test_foam_of_the_table_is_no_lung():
+    """A body from row 4 to 55, and below it a table: a thin shell round foam as light as lung."""
+    grey = np.zeros((2, 80, 100), np.uint8)
+    grey[:, 4:56, 2:98] = 200
+    mask = two_lungs(2)
+    grey[:, :60][mask] = 50
+    grey[:, 60:76, 5:95] = 180
+    grey[:, 61:75, 6:94] = 40
+    foam = np.zeros((2, 80, 100), bool)
+    foam[:, 62:74, 8:92] = True
+    lungs = np.zeros_like(foam)
+    lungs[:, :60] = mask
+    lungs[1] = False  # a slice of the abdomen: the foam is all that is marked
+    assert (drop_outside(lungs | foam, grey) == lungs).all()
+
+
+def test_a_picture_cut_to_the_chest_keeps_its_lungs():
+    """Cut so close that the lungs reach the rim, and the only body on it stands between them."""
+    mask = np.ones((1, 60, 100), bool)
+    mask[:, :, 42:58] = False
+    grey = np.where(mask, 40, 200).astype(np.uint8)
+    assert (drop_outside(mask, grey) == mask).all()
 
 
 def test_one_lung_alone_in_the_whole_study_keeps_its_side():

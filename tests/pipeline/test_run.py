@@ -5,15 +5,17 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.affine import axial_affine
 from infnet.measure.thresholds import reread
 from infnet.notices import warn
+from infnet.pipeline.inputs import by_density
 from infnet.pipeline.models import load_engines
 from infnet.pipeline.run import segment
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Study
-from tests.fakes import fake_engines
+from tests.fakes import FakeEngine, fake_engines
 from tests.notices import texts
 
 
@@ -87,11 +89,38 @@ def test_splitting_runs_only_on_slices_with_infection_and_finding_only_on_slices
 def test_a_picture_in_a_lung_window_and_the_same_slice_in_hu_agree():
     from infnet.grey import window_hu
 
-    study, _ = chest()
+    study, truth = chest()
     hu = segment(Study(study.pixels[3:4], study.affine, volumetric=False), fake_engines())
     picture = segment(Study(window_hu(study.pixels[3:4]), is_hu=False), fake_engines())
-    assert np.array_equal(hu.labels, picture.labels)
+    assert np.array_equal(hu.labels > 0, picture.labels > 0)
     assert "lung window" in texts(picture)[0]
+    # At the rim of lesions the classes may differ: only HU are evidence of density.
+    lesions = binary_erosion(truth[3] > 0, iterations=2)[None]
+    assert np.array_equal(hu.labels[lesions], picture.labels[lesions])
+
+
+@pytest.mark.parametrize(("hu", "kind"), [(-500, GGO), (-200, CONSOLIDATION)])
+def test_opacity_is_consolidation_only_where_it_is_dense(hu, kind):
+    """The class network calls all infection consolidation, at odds of 9."""
+    study, truth = chest()
+    study.pixels[truth == CONSOLIDATION] = hu
+    engines = fake_engines()
+    says_dense = FakeEngine(lambda batch: np.stack([np.full(batch.shape[-2:], p) for p in (0.0, 0.1, 0.9)])[None])
+    engines = replace(engines, classes=replace(engines.classes, engine=says_dense))
+    labels = segment(study, engines).labels
+    assert (labels[truth == CONSOLIDATION] == kind).mean() > 0.95
+
+
+def test_the_evidence_of_density_by_hand():
+    """Odds of 1 times e^((HU + 300) / 50), from the infected pixels only; at most e^6."""
+    share = np.full((5, 5), 0.5, np.float32)
+    hu = np.full((5, 5), -850, np.int16)
+    infected = np.zeros((5, 5), bool)
+    infected[1:4, 1:4] = True
+    for level, odds in ((-300, 1.0), (-250, np.e), (-350, 1 / np.e), (100, np.e**6), (-900, np.e**-6)):
+        hu[infected] = level
+        weighed = by_density(share, hu, infected)
+        assert weighed[infected] == pytest.approx(odds / (odds + 1), rel=1e-4)
 
 
 def test_a_min_max_scaled_picture_is_read_by_its_anchors_and_says_so():
@@ -120,6 +149,7 @@ def test_warnings_of_the_study_travel():
 
 def test_consolidation_counts_from_the_threshold_of_the_model_that_splits_the_classes():
     study, truth = chest()
+    study.pixels[truth == CONSOLIDATION] = -300  # where HU say nothing
     engines = fake_engines()  # the share of consolidation is 0.875 where it is dense, else 0.125
     shared = segment(study, engines)
     entry = replace(engines.classes.entry, threshold=0.9)
@@ -202,3 +232,5 @@ def test_lungs_from_elsewhere_take_the_place_of_the_network():
     assert not result.labels[truth == CONSOLIDATION].any()
     with pytest.raises(GeometryError, match=r"lungs .* do not fit"):
         segment(study, engines, known_lungs=only_right[1:])
+    with pytest.raises(InfNetError, match="lungs hold other values than 0, 1 and 2; give"):
+        segment(study, engines, known_lungs=only_right * 255)

@@ -56,7 +56,7 @@ def test_a_series_in_a_zip_whatever_it_is_called(tmp_path, scratch, method):
 
 def test_pictures_and_nifti_in_a_zip(tmp_path):
     out = io.BytesIO()
-    grey = np.arange(600, dtype=np.uint8).reshape(20, 30)
+    grey = np.add.outer(np.arange(40), np.arange(50)).astype(np.uint8)
     Image.fromarray(grey).save(out, "PNG")
     study = infnet.read(pack(tmp_path / "x.zip", {"a/slice.png": out.getvalue()}))
     assert np.array_equal(study.pixels, grey[None])
@@ -131,7 +131,7 @@ def test_links_passwords_and_unusual_methods_are_refused(tmp_path):
         link = zipfile.ZipInfo("ct")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         out.writestr(link, "/etc/passwd")
-    with pytest.raises(ReadError, match=r"^link.zip: holds the link 'ct'; "):
+    with pytest.raises(ReadError, match=r"^link.zip/ct: a link, not a file; "):
         infnet.read(path)
 
     locked = pack(tmp_path / "locked.zip", {"a": b"x" * 50})

@@ -15,7 +15,7 @@ from tests.notices import texts
 from .making import hu_volume
 
 
-def grey_slice(shape=(24, 32)) -> np.ndarray:
+def grey_slice(shape=(36, 48)) -> np.ndarray:
     """uint8 without symmetry."""
     rng = np.random.default_rng(1)
     picture = rng.integers(0, 80, shape) + np.arange(shape[1])[None] * 2 + np.arange(shape[0])[:, None]
@@ -96,7 +96,7 @@ def test_exif_rotation_is_applied(tmp_path, code, undo):
 
 
 def test_hu_in_a_signed_or_floating_tiff(tmp_path):
-    hu = hu_volume(1)[0].astype(np.int32)
+    hu = hu_volume(1, 36, 48)[0].astype(np.int32)
     hu[:2] = -2618
     Image.fromarray(hu).save(tmp_path / "i.tif")
     Image.fromarray(hu.astype(np.float32) + 0.5).save(tmp_path / "f.tif")
@@ -129,8 +129,8 @@ def test_pages_of_a_tiff_become_slices(tmp_path):
 
 def test_differing_sizes_and_depths_are_refused(tmp_path):
     Image.fromarray(grey_slice()).save(tmp_path / "a.png")
-    Image.fromarray(grey_slice((20, 32))).save(tmp_path / "b.png")
-    with pytest.raises(ReadError, match=r"^b.png: 32 x 20 pixels, but a.png has 32 x 24; give pictures of one size"):
+    Image.fromarray(grey_slice((40, 48))).save(tmp_path / "b.png")
+    with pytest.raises(ReadError, match=r"^b.png: 48 x 40 pixels, but a.png has 48 x 36; give pictures of one size"):
         infnet.read(tmp_path)
     Image.fromarray(grey_slice().astype(np.uint16) * 200).save(tmp_path / "b.png")
     with pytest.raises(ReadError, match=r"^b.png: uint16 values, but a.png has uint8; "):
@@ -156,3 +156,17 @@ def test_lungs_hu_slices_are_hu(data):
     assert study.is_hu
     assert study.pixels.shape == (1, 512, 512)
     assert (study.pixels.dtype, study.pixels.min()) == (np.int16, -1024)
+
+
+@pytest.mark.parametrize("side", [2, 16, 31])
+def test_an_icon_is_no_slice(tmp_path, side):
+    Image.fromarray(grey_slice((side, 64))).save(tmp_path / "x.png")
+    with pytest.raises(ReadError, match=rf"^x.png: a picture of 64 x {side} pixels; give a CT slice of at least 32"):
+        infnet.read(tmp_path / "x.png")
+
+
+def test_a_moving_picture_is_refused(tmp_path):
+    frames = [Image.fromarray(grey_slice() + n) for n in range(3)]
+    frames[0].save(tmp_path / "x.png", save_all=True, append_images=frames[1:])
+    with pytest.raises(ReadError, match=r"^x.png: a moving picture, or several in one; "):
+        infnet.read(tmp_path / "x.png")

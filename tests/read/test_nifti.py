@@ -12,6 +12,8 @@ import infnet
 from infnet.errors import ReadError, SeveralSeriesError
 from infnet.geometry.affine import from_ras, to_ras
 from infnet.geometry.orientation import Orientation
+from infnet.read import memory
+from infnet.read import packed as packing
 from tests.notices import texts
 
 from .making import hu_volume
@@ -190,3 +192,103 @@ def test_a_header_that_asks_for_too_much(tmp_path):
     path.write_bytes(gzip.compress(bytes(data)))
     with pytest.raises(ReadError, match=r"^x.nii: 65530.0 GiB of voxels; "):
         infnet.read(path)
+
+
+def packed(path, array, flaw=lambda data: data, level=6):
+    """A .nii.gz of `array` with a flaw put into its packed bytes."""
+    data = save(path.with_name("plain.nii"), array).read_bytes()
+    path.write_bytes(flaw(bytearray(gzip.compress(data, level, mtime=0))))
+    path.with_name("plain.nii").unlink()
+    return path
+
+
+def flipped(at):
+    def flaw(data):
+        data[at] ^= 4
+        return data
+
+    return flaw
+
+
+@pytest.mark.parametrize(
+    ("flaw", "level", "reason"),
+    [
+        (flipped(-6), 6, "a damaged gzip file: its checksum is another"),
+        (flipped(2000), 0, "a damaged gzip file: its checksum is another"),  # level 0 stores blocks as they are
+        (lambda data: data[:-8], 6, "cut short: the end of the gzip file is missing"),
+    ],
+)
+def test_a_packed_file_is_checked_to_its_end(tmp_path, flaw, level, reason):
+    path = packed(tmp_path / "x.nii.gz", hu_volume().transpose(), flaw, level)
+    with pytest.raises(ReadError, match=f"^x.nii.gz: {reason}; export or copy it again$"):
+        infnet.read(path)
+
+
+def test_a_packed_file_that_is_a_bomb_is_refused_unread(tmp_path, monkeypatch):
+    path = packed(tmp_path / "x.nii.gz", np.zeros((512, 512, 64), np.int16))
+    monkeypatch.setattr(packing, "RATIO_MATTERS", 1 << 20)
+    with pytest.raises(ReadError, match=r"^x.nii.gz: unpacks from \d+\.\d KiB to 32.0 MiB, far more than a chest CT"):
+        infnet.read(path)
+
+
+def test_a_volume_larger_than_the_free_memory_is_refused_unread(tmp_path, monkeypatch):
+    path = save(tmp_path / "x.nii", hu_volume().transpose())
+    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    with pytest.raises(ReadError, match=r"^x.nii: needs 18.0 KiB of memory where 9.8 KiB are free; close other"):
+        infnet.read(path)
+
+
+def edited(path, fields):
+    """A NIfTI whose header fields, by their offset, are overwritten."""
+    data = bytearray(save(path, hu_volume().transpose()).read_bytes())
+    for at, values in fields.items():
+        data[at : at + len(values)] = values
+    path.write_bytes(data)
+    return path
+
+
+def floats(*values):
+    return np.array(values, "<f4").tobytes()
+
+
+SLOPE, SFORM, ZOOMS, CODES = 112, 280, 80, 252
+WRONG = {
+    "slope NaN": ({SLOPE: floats(np.nan, 0)}, "scl_slope nan"),
+    "slope infinite": ({SLOPE: floats(np.inf, 0)}, "scl_slope inf"),
+    "slope huge": ({SLOPE: floats(1e30, 0)}, r"scl_slope 1e\+30"),
+    "intercept NaN": ({SLOPE: floats(1, np.nan)}, "scl_inter nan"),
+    "sform singular": ({SFORM: floats(*[0] * 12)}, r"a damaged geometry in its header \(sform\)"),
+    "sform NaN": ({SFORM: floats(np.nan)}, r"a damaged geometry in its header \(sform\)"),
+    "qform NaN": ({CODES: b"\1\0\0\0", 256: floats(np.nan)}, r"a damaged geometry in its header \(qform\)"),
+    "no zoom": ({CODES: bytes(4), ZOOMS: floats(0, 0)}, "no usable voxel size"),
+    "huge": ({SFORM: floats(1e9, 0, 0, 0, 0, 1e9, 0, 0, 0, 0, 1e9, 0)}, r"voxels of 1e\+09 x 1e\+09 x 1e\+09 mm"),
+    "unit": ({123: b"\x07"}, "an unknown unit"),
+}
+
+
+@pytest.mark.parametrize(("fields", "reason"), WRONG.values(), ids=WRONG)
+def test_a_header_with_damaged_numbers_is_refused(tmp_path, fields, reason):
+    with pytest.raises(ReadError, match=rf"^x.nii: .*{reason}.*; save it again as one 3-D NIfTI$"):
+        infnet.read(edited(tmp_path / "x.nii", fields))
+
+
+def test_slices_without_a_distance_give_no_volumes(tmp_path):
+    study = infnet.read(edited(tmp_path / "x.nii", {CODES: bytes(4), ZOOMS + 8: floats(0)}))
+    assert not study.volumetric
+    assert study.pixel_area_mm2 == pytest.approx(0.56)
+    assert any("how far apart its slices are" in w for w in texts(study))
+
+
+def test_a_single_slice_needs_no_distance(tmp_path):
+    path = save(tmp_path / "x.nii", hu_volume(1)[0].transpose())
+    data = bytearray(path.read_bytes())
+    data[SFORM : SFORM + 48] = floats(-0.8, 0, 0, 0, 0, -0.7, 0, 0, 0, 0, 0, 0)
+    path.write_bytes(data)
+    assert infnet.read(path).pixel_area_mm2 == pytest.approx(0.56)
+
+
+def test_values_beyond_all_reason_are_refused(tmp_path):
+    values = hu_volume().transpose().astype(np.float32)
+    values[0, 0, 0] = 1e30
+    with pytest.raises(ReadError, match=r"holds the value 1e\+30, which is neither HU nor grey"):
+        infnet.read(save(tmp_path / "x.nii", values))
