@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -20,6 +21,7 @@ import gradio as gr
 import infnet
 from app.core.texts import RESEARCH_USE
 from app.demo.page import CSS, THEME, build
+from infnet.pipeline.models import Engines, forget_engines
 
 VISITS = 32  # studies held at once; the one that was idle longest goes first
 LARGEST_UPLOAD = "2gb"
@@ -76,6 +78,12 @@ def launch(demo: gr.Blocks, port: int, auth: tuple[str, str] | None = None, shar
     return shared or local
 
 
+def renewed(model: str | None) -> Engines:
+    """The networks, built anew."""
+    forget_engines()
+    return infnet.load_engines(model)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo until it is interrupted; returns the exit status, 2 after one line on bad input."""
     parser = argparse.ArgumentParser(prog="app.gradio_demo", description=f"The demo with a web API. {RESEARCH_USE}")
@@ -98,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
             tempfile.TemporaryDirectory(prefix="infnet-demo-", ignore_cleanup_errors=True) as folder,
             gradio_files_in(Path(folder)),
         ):
-            demo = build(engines, Path(folder))
+            demo = build(engines, Path(folder), partial(renewed, options.model))
             address = launch(demo, options.port, auth, options.share)
             print(f"infnet demo on {address} (Ctrl-C stops it). {RESEARCH_USE}", flush=True)
             demo.block_thread()

@@ -35,7 +35,7 @@ class Exam:
     """One study of the patient, and what was made from it.
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
-    segmentation; growing: what it has found so far; others: those of other networks, by name. mirrored:
+    segmentation; growing: what run number `run` has found so far; others: those of other networks, by name. mirrored:
     probabilities of the mirrored study. reference: a mask to check against. cache: what pages made from all that,
     see `once`. token: tells it from every other exam.
     """
@@ -45,6 +45,7 @@ class Exam:
     date: str = "Date 1"
     job: Job | None = None
     growing: Growing | None = None
+    run: int = 0
     others: dict[str, Job] = field(default_factory=dict)
     mirrored: Job | None = None
     reference: Reference | None = None

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 import infnet
+from app.core.jobs import HungError
 from app.core.pictures import WINDOWS
 from app.demo import outputs
 from app.demo.visit import Visit, read_uploaded
@@ -50,10 +51,14 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 class Events:
-    """The page's events on these networks, with every visitor's files in a private part of `folder`."""
+    """The page's events on these networks, with every visitor's files in a private part of `folder`.
 
-    def __init__(self, engines: Engines, folder: Path) -> None:
+    renew: makes new networks, where those at hand have hung.
+    """
+
+    def __init__(self, engines: Engines, folder: Path, renew: Callable[[], Engines] | None = None) -> None:
         self._engines, self._folder = engines, folder
+        self._renew = renew or (lambda: engines)
         self._visits: weakref.WeakValueDictionary[str, Visit] = weakref.WeakValueDictionary()
 
     def _visit(self, visit: Visit | None, request: gr.Request) -> Visit:
@@ -62,7 +67,11 @@ class Events:
         return visit
 
     def _results(self, visit: Visit, study: infnet.Study, progress: gr.Progress) -> tuple[Any, ...]:
-        reading = visit.run(study, self._engines, lambda share: progress(share, desc="Segmenting"))
+        try:
+            reading = visit.run(study, self._engines, lambda share: progress(share, desc="Segmenting"))
+        except HungError:
+            self._engines = self._renew()
+            raise
         picture, words = outputs.draw(reading, outputs.first_slice(reading), "Lung", visit.folder)
         files = outputs.files(reading, visit.folder)
         return visit, picture, words, outputs.summary(reading), outputs.table(reading), files

@@ -69,8 +69,11 @@ class Results:
     files: gr.File
 
 
-def build(engines: Engines, folder: Path) -> gr.Blocks:
-    """The page and its API on these networks. `folder`: for visitors' files; Gradio must keep its own there too."""
+def build(engines: Engines, folder: Path, renew: Callable[[], Engines] | None = None) -> gr.Blocks:
+    """The page and its API on these networks; `renew` makes new ones where they hang.
+
+    folder: for visitors' files; Gradio must keep its own there too.
+    """
     demo = gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(300, IDLE), fill_width=True)
     with demo:
         visit = gr.State(time_to_live=IDLE, delete_callback=lambda visit: visit and visit.close())
@@ -80,7 +83,7 @@ def build(engines: Engines, folder: Path) -> gr.Blocks:
             inputs, viewer, results = input_column(), viewer_column(), results_column()
         with gr.Row():
             plots = [plot("Involvement by region"), plot("HU of lung and lesion")]
-        connect(demo, Events(engines, folder), visit, inputs, viewer, results, plots)
+        connect(demo, Events(engines, folder, renew), visit, inputs, viewer, results, plots)
     demo.queue(max_size=QUEUE, api_open=False)
     return demo
 

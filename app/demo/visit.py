@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import infnet
-from app.core.jobs import Job
+from app.core.jobs import HungError, Job
 from app.core.reading import Reading, read
 from infnet.pipeline.models import Engines
 
@@ -58,7 +58,10 @@ class Visit:
         self.uploads = []
 
     def run(self, study: infnet.Study, engines: Engines, report: Callable[[float], None]) -> Reading:
-        """Segment `study` in a thread that `stop` ends; what was open before is gone. Raises InfNetError."""
+        """Segment `study` in a thread that `stop` ends; what was open before is gone.
+
+        Raises InfNetError; HungError where these engines will not answer again.
+        """
         self.close()
         job = self._job = Job(lambda progress: infnet.segment(study, engines, progress=progress))
         while job.alive:
@@ -66,6 +69,8 @@ class Visit:
             job.wait(0.2)
         if job.bug is not None:
             raise job.bug
+        if job.hung:
+            raise HungError(job.error)
         if job.state != "done" or self._job is not job:
             raise infnet.InfNetError(job.error or "study: stopped; run it again for a result")
         self.reading = read(study, job.result, token=job.token)
