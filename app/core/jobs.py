@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.core.tokens import new_token
 
 Progress = Callable[[int, int], None]
 ONE_AT_A_TIME = threading.Lock()  # the networks use every core: two runs side by side only slow each other down
+MOST_WAITING = 8  # runs that may wait for their turn; who comes then is asked to come back
+_queue = threading.Semaphore(1 + MOST_WAITING)
 PATIENCE_MINUTES = 10.0  # loading the networks and the slowest batch of slices take far less
 
 
@@ -96,15 +99,17 @@ class Job:
 
     def _outcome(self, work: Callable[[Progress], Any]) -> Any:
         """What `work` returned or raised, when its turn has come. Raises HungError where it makes no step."""
-        while not ONE_AT_A_TIME.acquire(timeout=0.2):
-            self._go_on()
-        try:
+        if not _queue.acquire(blocking=False):
+            raise infnet.InfNetError(f"study: busy, {MOST_WAITING} runs wait already; run it again in a few minutes")
+        with ExitStack() as held:
+            held.callback(_queue.release)
+            while not ONE_AT_A_TIME.acquire(timeout=0.2):
+                self._go_on()
+            held.callback(ONE_AT_A_TIME.release)
             self.state = "running"
             result = self._watched(work)
             self._go_on()
-            return result
-        finally:
-            ONE_AT_A_TIME.release()
+        return result
 
     def _watched(self, work: Callable[[Progress], Any]) -> Any:
         """`work` in a thread that is left to itself when it hangs: nothing can end a thread from outside."""

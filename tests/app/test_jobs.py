@@ -47,6 +47,26 @@ def test_second_job_waits_for_the_first_and_can_be_stopped_while_it_waits() -> N
     assert (first.result, second.result, third.result) == ("first", "second", None)
 
 
+def test_who_comes_to_a_full_queue_is_told_so_and_the_others_get_their_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MOST_WAITING", 1)
+    monkeypatch.setattr(jobs, "_queue", threading.Semaphore(2))
+    work = Held("first")
+    first = Job(work)
+    assert work.begun.wait(10)
+    second = Job(lambda progress: "second")
+    while jobs._queue._value:  # until it stands in the queue
+        threading.Event().wait(0.01)
+    third = Job(lambda progress: "third")
+    third.wait(10)
+    assert third.error == "study: busy, 1 runs wait already; run it again in a few minutes"
+    work.go_on.set()
+    for job in (first, second):
+        job.wait(10)
+    fourth = Job(lambda progress: "fourth")
+    fourth.wait(10)
+    assert [job.result for job in (first, second, third, fourth)] == ["first", "second", None, "fourth"]
+
+
 def test_a_users_error_is_a_line_and_a_bug_keeps_its_traceback() -> None:
     def mendable(progress: Progress) -> None:
         raise infnet.InfNetError("weights: missing; restore them")
