@@ -17,10 +17,14 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 import infnet
+from app.core.jobs import patience
 from app.core.texts import RESEARCH_USE
+from app.demo.guard import Guard, Login, Owners, allowed_hosts
 from app.demo.page import CSS, THEME, build
+from app.demo.uploads import private_uploads
 from infnet.pipeline.models import Engines, forget_engines
 
 VISITS = 32  # studies held at once; the one that was idle longest goes first
@@ -28,29 +32,34 @@ LARGEST_UPLOAD = "2gb"
 
 
 @contextmanager
-def gradio_files_in(folder: Path) -> Iterator[None]:
-    """Let Gradio keep uploads and what it serves in `folder`: it learns of it from its own variable only."""
+def gradio_files_in(folder: Path) -> Iterator[Owners]:
+    """Let Gradio keep uploads and what it serves in `folder`: it learns of it from its own variable only.
+
+    Yields who owns what there.
+    """
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    owners = Owners(folder)
     try:
-        yield
+        with private_uploads(owners):
+            yield owners
     finally:
         del os.environ["GRADIO_TEMP_DIR"]
         if before is not None:
             os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def login(text: str | None, share: bool) -> tuple[str, str] | None:
+def login(text: str | None, share: bool) -> Login | None:
     """User and password of `--auth`. Raises InfNetError where a shared page would have none."""
     user, _, password = (text or "").partition(":")
     if text and not (user and password):
         raise infnet.InfNetError("--auth: not a user and a password; give --auth USER:PASSWORD")
     if share and not text:
         raise infnet.InfNetError("--share: anybody on the internet could open it; give --auth USER:PASSWORD too")
-    return (user, password) if text else None
+    return Login(user, password) if text else None
 
 
-def launch(demo: gr.Blocks, port: int, auth: tuple[str, str] | None = None, share: bool = False) -> str:
+def launch(demo: gr.Blocks, owners: Owners, port: int, auth: Login | None = None, share: bool = False) -> str:
     """Serve on this machine, and through a share link where asked for; the address. Raises InfNetError."""
     try:
         _, local, shared = demo.launch(
@@ -68,6 +77,7 @@ def launch(demo: gr.Blocks, port: int, auth: tuple[str, str] | None = None, shar
             state_session_capacity=VISITS,
             enable_monitoring=False,
             ssr_mode=False,
+            app_kwargs={"middleware": [Middleware(Guard, owners=owners, allowed=allowed_hosts(share))]},
             run_history=False,  # it would keep studies in the browser
         )
     except OSError:
@@ -101,13 +111,14 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up when a container stops, too
     try:
         auth = login(options.auth, options.share)
+        patience()  # a wrong setting is told now, and not to the first visitor
         engines = infnet.load_engines(options.model)
         with (
             tempfile.TemporaryDirectory(prefix="infnet-demo-", ignore_cleanup_errors=True) as folder,
-            gradio_files_in(Path(folder)),
+            gradio_files_in(Path(folder)) as owners,
         ):
-            demo = build(engines, Path(folder), partial(renewed, options.model))
-            address = launch(demo, options.port, auth, options.share)
+            demo = build(engines, owners, partial(renewed, options.model))
+            address = launch(demo, owners, options.port, auth, options.share)
             print(f"infnet demo on {address} (Ctrl-C stops it). {RESEARCH_USE}", flush=True)
             demo.block_thread()
     except infnet.InfNetError as error:

@@ -12,19 +12,20 @@ from pathlib import Path
 import infnet
 from app.core.jobs import HungError, Job
 from app.core.reading import Reading, read
+from app.demo.guard import Owners
 from infnet.pipeline.models import Engines
 
 
 class Visit:
     """What one browser tab, or one API client, has here. It ends with `close`, or when nothing refers to it.
 
-    parent: the folder that the server hands files out of.
+    owners: of the folder that the server hands files out of. visitor: who may have them.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, owners: Owners, visitor: str | None = None) -> None:
         self.reading: Reading | None = None
         self.uploads: list[str] = []
-        self._parent = parent
+        self._owners, self._visitor = owners, visitor
         self._job: Job | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -32,9 +33,9 @@ class Visit:
     def folder(self) -> Path:
         """The private folder; made when it is first asked for."""
         if self._folder is None:
-            # The server hands a file to whoever knows its path, so nobody may guess it.
             name = secrets.token_urlsafe(16)
-            self._folder = tempfile.TemporaryDirectory(prefix=name, dir=self._parent, ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix=name, dir=self._owners.folder, ignore_cleanup_errors=True)
+            self._owners.give(Path(self._folder.name), self._visitor)
         return Path(self._folder.name)
 
     def stop(self) -> None:
@@ -54,7 +55,7 @@ class Visit:
     def delete_uploads(self) -> None:
         """Delete every uploaded file."""
         for name in self.uploads:
-            shutil.rmtree(Path(name).parent, ignore_errors=True)  # Gradio gives each upload a folder of its own
+            shutil.rmtree(Path(name).parent, ignore_errors=True)  # each upload has a folder of its own
         self.uploads = []
 
     def run(self, study: infnet.Study, engines: Engines, report: Callable[[float], None]) -> Reading:
