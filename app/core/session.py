@@ -49,8 +49,8 @@ def _session() -> str:
 
 
 def _browser() -> str:
-    """What only the browser of this session knows; without a server, as in tests, there is one browser."""
-    return secret(st.context.cookies.get(COOKIE)) if exists() else "the only one"
+    """What only the browser of this session knows."""
+    return secret(st.context.cookies.get(COOKIE))
 
 
 def case() -> Case | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import infnet
 from app.core.jobs import HungError, Job
 from app.core.reading import Reading, read
+from app.core.uploads import read_nameless
 from app.demo.guard import Owners
 from infnet.pipeline.models import Engines
 
@@ -82,7 +83,7 @@ def read_uploaded(paths: Sequence[str], series: str | None, mm_per_pixel: float)
     """The study in uploaded files, under a neutral name: that of a file may be the patient's. Raises InfNetError."""
     if not paths:
         raise infnet.InfNetError("upload: nothing in it; choose a study or a picture first")
-    study = replace(infnet.read(list(paths) if len(paths) > 1 else paths[0], series=series), name="study")
+    study = replace(read_nameless([Path(path) for path in paths], series), name="study")
     if not mm_per_pixel:
         return study
     if study.affine is not None:

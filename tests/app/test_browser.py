@@ -223,7 +223,7 @@ def test_bad_file_gives_one_line_then_a_picture_works(visit: Any) -> None:
     me.upload(named("scan.dcm", b"this is no scan"))
     alert = me.page.get_by_test_id("stAlert")
     me.expect(alert).to_have_count(1)
-    me.expect(alert).to_contain_text("scan.dcm: ")
+    me.expect(alert).to_contain_text("file_1: ")
     assert me.page.get_by_test_id("stException").count() == 0
     me.upload(named("slice.png", png(examples.example())))
     me.expect(me.metric("Lesion area")).to_contain_text(" px")
