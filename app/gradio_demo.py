@@ -107,7 +107,6 @@ def main(arguments: list[str] | None = None) -> int:
         help="ask for this login; better in INFNET_DEMO_AUTH, where others do not see it",
     )
     options = parser.parse_args(arguments)
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up when a container stops, too
     try:
         auth = login(options.auth, options.share)
