@@ -27,8 +27,8 @@ Progress = Callable[[int, int], None]
 class Growing:
     """A result that is being computed.
 
-    result: its arrays fill slice by slice, and the lungs of a slice may be extended by its lesions. ready: bool (upright
-    slice), whether the slice is final.
+    result: its arrays fill slice by slice, and the lungs of a slice may be extended by its lesions. ready: bool
+    (upright slice), whether the slice is final.
     """
 
     result: Segmentation
