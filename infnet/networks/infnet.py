@@ -242,8 +242,8 @@ class InfNet(nn.Module):
         s5 = self.ra5(f5, s_g, e_att)  # 1 x 11
         s4 = self.ra4(f4, s5, e_att)  # 1 x 22
         s3 = self.ra3(f3, s4, e_att)  # 1 x 44
-        maps = (resize(logits, size) for logits in (s3, s4, s5, s_g))
-        output = InfNetOutput(*maps, None if edge is None else resize(edge, size))
+        m3, m4, m5, m_g = (resize(logits, size) for logits in (s3, s4, s5, s_g))
+        output = InfNetOutput(m3, m4, m5, m_g, None if edge is None else resize(edge, size))
         if not fourth:
             return output
         s2 = self.ra2(f2, s3, e_att)  # 1 x 88
