@@ -190,21 +190,9 @@ def test_multiclass_baselines_run(arguments, dataset, tmp_path):
 
 
 def test_lungs_learn(data_sets, tmp_path):
-    lungs.main(
-        [
-            "--data",
-            str(data_sets),
-            "--out",
-            str(tmp_path),
-            "--size",
-            "64",
-            "--steps",
-            "40",
-            *QUICK,
-            "--validate-every",
-            "20",
-        ]
-    )
+    small = '{"encoder": "resnet18", "decoder_widths": [128, 64, 32, 16]}'
+    steps = ["--size", "64", "--steps", "40", "--validate-every", "20"]
+    lungs.main(["--data", str(data_sets), "--out", str(tmp_path), "--options", small, *steps, *QUICK])
     assert rows(tmp_path)[-1]["mean"] > 0.9
 
 

@@ -38,15 +38,15 @@ def lung_masks(root: Path) -> dict[str, list[Example]]:
 
 
 def _slices(base: Path, masks: str, load: Callable[[Path], Grey]) -> list[Example]:
-    """The slices in `base`/images with their lung masks; a patient's name is that of the slice without
-    its number."""
+    """The slices in `base`/images with their lung masks; a patient's name is that of the slice without its number."""
+    images = files(base / "images")
     lungs_of = masks_beside(base / masks, "lung mask")
 
     def read(path: Path) -> Example:
         grey = load(path)
         return _whole(path.stem, SLICE.sub("", path.stem), grey, lungs_of(path, grey.shape) > 0)
 
-    return read_each(read, files(base / "images").values())
+    return read_each(read, images.values())
 
 
 def _whole(name: str, group: str, grey: Grey, lungs: NDArray[np.bool_]) -> Example:
