@@ -164,7 +164,13 @@ def alternative(position: str, look: Look, statistics: Statistics, row: int | No
 
 def table_row(study: infnet.Study, index: int, plane: str = "Axial") -> int | None:
     """The row of the table, a slice of the source, that a slice on screen is; None where it cuts across them."""
-    return Grid.of(study).source_slice(index) if plane == "Axial" else None
+    return Grid.of(study).source_slice(index, PLANES.index(plane))
+
+
+def where(study: infnet.Study, index: int, plane: str = "Axial") -> str:
+    """Where slice `index`, from 0, lies in the patient: ", 12.5 mm"; nothing where that is not known."""
+    place = Grid.of(study).position_mm(index, PLANES.index(plane))
+    return "" if place is None else f", {units.millimetres(place)}"
 
 
 def _name_sides(image: Image.Image, plane: str) -> None:

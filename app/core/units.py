@@ -36,6 +36,11 @@ def lung(load: Load) -> str:
     return f"{load.lung_voxels:,} px" if load.lung_mm2 is None else f"{load.lung_mm2:,.0f} mm²"
 
 
+def millimetres(place: float) -> str:
+    """A position on an axis of the patient."""
+    return f"{place + 0.0:z.1f} mm"
+
+
 def duration(seconds: float) -> str:
     return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} minutes"
 

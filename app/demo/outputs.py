@@ -14,7 +14,7 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from app.core import figures, tables, units
-from app.core.pictures import WINDOWS, Cut, Look, alternative, png_bytes, slice_picture, table_row
+from app.core.pictures import WINDOWS, Cut, Look, alternative, png_bytes, slice_picture, table_row, where
 from app.core.reading import Reading
 from infnet import export
 from infnet.geometry.box import resize_nearest
@@ -44,7 +44,7 @@ def draw(reading: Reading, index: int, window: str, folder: Path) -> tuple[Annot
         path = folder / f"slice_{index:03d}_{code}.png"
         path.write_bytes(png_bytes(Image.fromarray(np.where((classes == code)[..., None], opaque, np.uint8(0)))))
         masks.append(Annotation(image=FileData(path=str(path)), label=CLASS_NAMES[code]))
-    position = f"Slice {index + 1} of {reading.slices}"
+    position = f"Slice {index + 1} of {reading.slices}{where(reading.study, index)}"
     words = alternative(position, look, reading.statistics, table_row(reading.study, index))
     return AnnotatedImageData(image=FileData(path=str(base)), annotations=masks), words
 

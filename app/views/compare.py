@@ -93,7 +93,7 @@ def _together(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
         position = f"{date.date}: slice {shown} of {read.slices}"
         alt = pictures.alternative(position, Look(), read.statistics, pictures.table_row(read.study, shown - 1))
         with column:
-            st.markdown(f"**{units.escaped(position)}**")
+            st.markdown(f"**{units.escaped(position)}**{pictures.where(read.study, shown - 1)}")
             picture = pictures.slice_picture(Cut(read.study, shown - 1), Look(), read.result, alt)
             widgets.show_slice(picture, number, count, f"date-{date is exam}", slices.go, tall="48vh")
     panels.lesion_legend()

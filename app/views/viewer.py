@@ -204,10 +204,10 @@ def _this_slice(shown: Shown, picture: SlicePicture) -> None:
     """What the slice on screen holds, and the slice to save."""
     row = shown.row
     if shown.count > 1 and row is not None:
-        st.markdown(f"**Slice {shown.number} of {shown.count}** &nbsp; :gray[slice {row} in statistics.csv]")
+        st.markdown(f"**{shown.position}**{pictures.where(shown.reading.study, shown.index, shown.plane)}")
         statistics = shown.reading.statistics.slices[row]
         panels.by_lung_and_class(statistics, units.area, "Lesion of this slice by lung and class")
     elif shown.count > 1:
         st.caption("The table holds slices as they were stored: none of them is the one on screen.")
-    name = f"{shown.plane.lower()}_{shown.index if row is None else row:03d}.png"
+    name = f"{shown.plane.lower()}_{shown.number:03d}.png"
     downloads.button("Save picture", picture.png, name, "image/png", "the slice as shown.")

@@ -19,7 +19,6 @@ from infnet.export.nifti import write_nifti
 from infnet.export.png import probability_levels, write_png, write_stack
 from infnet.export.table import summary, write_csv, write_json
 from infnet.files import staging
-from infnet.geometry.grid import Grid
 from infnet.measure.statistics import Statistics
 from infnet.overlay import display, overlay
 from infnet.study import Segmentation, Study
@@ -73,8 +72,8 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
             return write_stack(staging, name, probability_levels(values) if name == "probability" else values)
         return [write_nifti(staging / f"{name}.nii.gz", values, affine)]
 
-    def picture(index: int, image: NDArray[np.uint8]) -> list[Path]:
-        return [write_png(staging / "overlay" / f"slice_{index:03d}.png", image)]
+    def picture(number: int, image: NDArray[np.uint8]) -> list[Path]:
+        return [write_png(staging / "overlay" / f"slice_{number:03d}.png", image)]
 
     # Compressing is most of the work and lets other threads run. The largest file goes first.
     work: list[Callable[[], list[Path]]] = [
@@ -97,19 +96,16 @@ def _call(write: Callable[[], list[Path]]) -> list[Path]:
 
 
 def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield (index, RGB uint8 picture) of each upright slice with lung or lesion, or of the only slice.
+    """Yield (number, RGB uint8 picture) of each upright slice with lung or lesion, or of the only slice.
 
-    The index is the slice's in the source grid, as in the table; where the upright slices cut across the source's,
-    it is the upright one.
+    The number is that of the app and the table, from 1 at the feet.
     """
-    grid = Grid.of(study)
-    labels, lungs = grid.orientation.apply(result.labels), grid.orientation.apply(result.lungs)
+    orientation = study.orientation
+    labels, lungs = orientation.apply(result.labels), orientation.apply(result.lungs)
     for k in range(len(labels)):
         if len(labels) > 1 and not (labels[k].any() or lungs[k].any()):
             continue
-        picture = overlay(display(study, k), labels[k], lungs=lungs[k])
-        index = grid.source_slice(k)
-        yield k if index is None else index, picture
+        yield k + 1, overlay(display(study, k), labels[k], lungs=lungs[k])
 
 
 def _move(staging: Path, folder: Path, names: list[str]) -> None:

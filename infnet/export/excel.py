@@ -63,8 +63,9 @@ def _fill(sheet: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _row(lesion: Lesion) -> dict[str, Any]:
-    """A lesion on one line, its positions taken apart."""
+    """A lesion on one line, its positions taken apart; `slice` is the number of its largest cross-section."""
     row = asdict(lesion)
+    row["slice"] = row.pop("display_slice") + 1
     for key, axes in (("centre", ("slice", "row", "column")), ("position_mm", ("left", "back", "head"))):
         values = row.pop(key) or (None, None, None)
         row |= {f"{key}_{axis}": value for axis, value in zip(axes, values, strict=True)}

@@ -79,12 +79,33 @@ class Grid:
             source[axis] = self.along(upright, index[upright])
         return source[0], source[1], source[2]
 
-    def source_slice(self, index: int) -> int | None:
-        """The slice of the study's own grid, as in its table, that upright slice `index` shows.
+    def source_slice(self, index: int, axis: int = 0) -> int | None:
+        """The slice of the study's own grid, a row of its table, that slice `index` along the upright `axis` shows.
 
-        None where upright slices cut across the stored ones.
+        None where the slices along that axis cut across the stored ones.
         """
-        return self.along(0, index) if self.orientation.axes[0] == 0 else None
+        return self.along(axis, index) if self.orientation.axes[axis] == 0 else None
+
+    @property
+    def stored_along(self) -> int:
+        """The upright axis that the stored slices lie along."""
+        return self.orientation.axes.index(0)
+
+    def slice_number(self, source: int) -> int:
+        """What people call a slice of the study's own grid, from 1: from the feet, the front or the patient's right."""
+        return self.along(self.stored_along, source) + 1
+
+    def position_mm(self, index: int, axis: int = 0) -> float | None:
+        """Where slice `index` along the upright `axis` lies: LPS mm of its centre to the head, the back or the left.
+
+        None where the slices are not evenly spaced, or not known to be.
+        """
+        if self.voxel_ml is None:
+            return None
+        middle = [(length - 1) / 2 for length in self.shape]
+        middle[axis] = index
+        place = self.millimetres((middle[0], middle[1], middle[2]))
+        return None if place is None else place[2 - axis]
 
     def boxes(self, mask: NDArray[Any], margin: int = 0) -> Iterator[tuple[int, tuple[slice, slice]]]:
         """Slices of an upright mask that hold anything: (index, the rows and columns around it)."""

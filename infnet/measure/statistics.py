@@ -14,17 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from infnet.geometry.grid import check_same
+from infnet.geometry.grid import Grid, check_same
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 
 CLASS_KEYS = {GGO: "ggo", CONSOLIDATION: "consolidation"}
 LUNG_KEYS = {RIGHT: "right", LEFT: "left"}
 OUTSIDE = 0
-
-
-def _size(count: int, each: float | None) -> float | None:
-    """So many pixels or voxels of this size; None where the size is not known."""
-    return None if each is None else count * each
 
 
 @dataclass(frozen=True)
@@ -48,19 +43,19 @@ class Load:
 
     @property
     def lesion_mm2(self) -> float | None:
-        return _size(self.lesion_voxels, self.pixel_mm2)
+        return None if self.pixel_mm2 is None else self.lesion_voxels * self.pixel_mm2
 
     @property
     def lung_mm2(self) -> float | None:
-        return _size(self.lung_voxels, self.pixel_mm2)
+        return None if self.pixel_mm2 is None else self.lung_voxels * self.pixel_mm2
 
     @property
     def lesion_ml(self) -> float | None:
-        return _size(self.lesion_voxels, self.voxel_ml)
+        return None if self.voxel_ml is None else self.lesion_voxels * self.voxel_ml
 
     @property
     def lung_ml(self) -> float | None:
-        return _size(self.lung_voxels, self.voxel_ml)
+        return None if self.voxel_ml is None else self.lung_voxels * self.voxel_ml
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready numbers of the whole study."""
@@ -86,16 +81,22 @@ class Region:
 
 @dataclass(frozen=True)
 class SliceStatistics:
-    """One slice; `index` runs along axis 0 of the source grid, from 0."""
+    """One slice; `index` runs along axis 0 of the source grid, from 0.
+
+    number: what people call it, from 1 at the feet (the front, the patient's right, where slices were stored so).
+    position_mm: of its centre on that axis, LPS; None where it is not known.
+    """
 
     index: int
     total: Region
     by_lung: Mapping[int, Region]
     outside_voxels: int
+    number: int
+    position_mm: float | None
 
     def row(self) -> dict[str, Any]:
         """One flat row of the table: pixels, mm2 (None without geometry), shares in percent (None without lung)."""
-        row: dict[str, Any] = {"slice": self.index}
+        row: dict[str, Any] = {"slice": self.number, "position_mm": self.position_mm, "source_slice": self.index}
         whole = {"": self.total, **{f"{LUNG_KEYS[lung]}_": self.by_lung[lung] for lung in LUNG_KEYS}}
         for prefix, region in whole.items():
             loads = {"lesion": region.lesion, **{CLASS_KEYS[c]: load for c, load in region.by_class.items()}}
@@ -150,8 +151,8 @@ class Statistics:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat row per slice, for the table."""
-        return [s.row() for s in self.slices]
+        """One flat row per slice, for the table, in the order of their numbers."""
+        return [s.row() for s in sorted(self.slices, key=lambda s: s.number)]
 
 
 def measure(study: Study, result: Segmentation) -> Statistics:
@@ -177,6 +178,14 @@ def measure(study: Study, result: Segmentation) -> Statistics:
         voxels = int(volume[codes].sum())
         return float(sums[codes].sum() / voxels) if study.is_hu and voxels else None
 
+    grid = Grid.of(study)
+
+    def slice_(index: int, counts: NDArray[np.int64]) -> SliceStatistics:
+        number = grid.slice_number(index)
+        place = grid.position_mm(number - 1, grid.stored_along)
+        # A single slice has an area but no volume.
+        return SliceStatistics(index, *_regions(counts, mm2, None), number, place)
+
     lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
     return Statistics(
         total,
@@ -187,8 +196,7 @@ def measure(study: Study, result: Segmentation) -> Statistics:
         mean_hu_lung=mean(list(range(3, 9))),
         mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
         mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
-        # A single slice has an area but no volume.
-        slices=tuple(SliceStatistics(k, *_regions(row, mm2, None)) for k, row in enumerate(counts)),
+        slices=tuple(slice_(k, row) for k, row in enumerate(counts)),
     )
 
 

@@ -59,7 +59,8 @@ def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert book.sheetnames[:2] == ["study", "slices"]
     assert book["slices"].max_row == 1 + len(study.pixels)
     pictures = zipfile.ZipFile(io.BytesIO(files["overlays.zip"])).namelist()
-    assert pictures == [f"slice_{k:03d}.png" for k in range(5) if result.labels[k].any() or result.lungs[k].any()]
+    shown = [k for k in range(5) if result.labels[k].any() or result.lungs[k].any()]
+    assert pictures == [f"slice_{k + 1:03d}.png" for k in shown]
     names = zipfile.ZipFile(io.BytesIO(files["infnet.zip"])).namelist()
     assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "statistics.csv", "summary.json"} <= set(names)
     assert any(name.startswith("overlay/slice_") for name in names)

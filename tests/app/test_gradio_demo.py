@@ -142,7 +142,8 @@ def test_a_study_gives_the_packages_numbers_picture_and_files(client, upload, tr
     assert f"Lesion {units.amount(total.lesion)}, involvement {units.percent(total.lesion)}" in said
 
     worst = int(np.count_nonzero(result.labels, axis=(1, 2)).argmax())
-    assert words.startswith(f"Slice {worst + 1} of 4, with overlay: ground-glass opacity ")
+    place = float((small.affine @ [worst, 0, 0, 1.0])[2])
+    assert words.startswith(f"Slice {worst + 1} of 4, {place:.1f} mm, with overlay: ground-glass opacity ")
     with Image.open(picture["image"]) as base:
         assert base.size == (round(144 * 2.2 / 2.0), 160)  # square millimetres
     assert [mask["label"] for mask in picture["annotations"]] == ["ground-glass opacity", "consolidation"]

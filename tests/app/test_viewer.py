@@ -46,6 +46,26 @@ def test_slider_starts_at_the_worst_slice_and_changes_the_slice_only(viewer: App
     assert viewer.slider(key="slice").value == int(np.argmax(loads)) + 1
 
 
+def test_a_slice_has_one_number_and_its_position_beside_it(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stored from the head down: slice 1 is at the feet all the same, in the viewer and in the table."""
+    study = small()
+    assert study.affine is not None
+    step = study.affine[:, 0]
+    turned = study.affine.copy()
+    turned[:, 3] += step * (len(study.pixels) - 1)
+    turned[:, 0] = -step
+    down = replace(study, pixels=study.pixels[::-1].copy(), affine=turned)
+    monkeypatch.setattr(examples, "example", lambda: down)
+    viewer = example(app)
+    viewer.slider(key="slice").set_value(2).run()
+    row = expected(down).rows()[1]
+    assert (row["slice"], row["source_slice"]) == (2, 4)
+    place = float((turned @ [4, 47.5, 47.5, 1.0])[2])
+    assert row["position_mm"] == pytest.approx(place)
+    assert f"**Slice 2 of 6**, {place:.1f} mm" in [each.value for each in viewer.markdown]
+    assert viewer.table[0].value.iloc[-1, -1].startswith(f"{row['lesion_mm2']:,.0f} mm²")
+
+
 def test_message_holds_one_slice_its_hu_and_its_classes(viewer: AppTest) -> None:
     viewer.slider(key="slice").set_value(3).run()
     ((head, data),) = slices(viewer)

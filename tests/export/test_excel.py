@@ -34,7 +34,7 @@ def test_the_study_by_name(book):
 def test_slices_and_lesions_are_tables_of_numbers(book):
     head, first, second = book["slices"].iter_rows(values_only=True)
     assert dict(zip(head, first, strict=True))["lesion_mm2"] == pytest.approx(0.8)
-    assert second[0] == 1
+    assert second[0] == 2
     head, *rows = book["lesions"].iter_rows(values_only=True)
     assert len(rows) == 3
     largest = dict(zip(head, rows[0], strict=True))

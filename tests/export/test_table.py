@@ -20,7 +20,7 @@ def test_csv_has_a_row_per_slice(tmp_path):
     text = write_csv(tmp_path / "s.csv", statistics).read_bytes()
     assert b"\r" not in text
     rows = list(csv.DictReader(text.decode().splitlines()))
-    assert [row["slice"] for row in rows] == ["0", "1"]
+    assert [row["slice"] for row in rows] == ["1", "2"]
     assert rows[0]["lesion_mm2"] == "0.8"
     assert rows[0]["lesion_percent"] == "16.6667"
 

@@ -45,7 +45,7 @@ def test_a_volume(volume, tmp_path):
         "probability.nii.gz",
         "statistics.csv",
         "summary.json",
-        *(f"overlay/slice_{k:03d}.png" for k in lung),
+        *(f"overlay/slice_{k + 1:03d}.png" for k in lung),
     }
     assert {p for p in (tmp_path / "out").rglob("*") if p.is_file()} == set(paths)
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
@@ -58,7 +58,7 @@ def test_a_volume(volume, tmp_path):
 def test_one_picture(tmp_path):
     study, result = picture(1)
     names = {p.name for p in write_all(tmp_path, study, result, measure(study, result))}
-    assert names == {"mask.png", "lungs.png", "probability.png", "slice_000.png", "statistics.csv", "summary.json"}
+    assert names == {"mask.png", "lungs.png", "probability.png", "slice_001.png", "statistics.csv", "summary.json"}
     assert np.array_equal(np.asarray(Image.open(tmp_path / "mask.png")), result.labels[0])
     probability = np.asarray(Image.open(tmp_path / "probability.png")) / 65535
     assert probability == pytest.approx(result.probability[0], abs=1e-5)
@@ -93,8 +93,10 @@ def test_an_overlay_bears_the_number_of_its_row_in_the_table():
     study = Study(np.full(labels.shape, -1350, np.int16), down)
     result = Segmentation(labels, labels.astype(np.float32), np.zeros_like(labels))
     drawn = dict(overlay_images(study, result))
-    assert list(drawn) == [0]
-    assert drawn[0][0, 0].tolist() == pytest.approx([0.45 * c for c in COLOURS[GGO]], abs=1)
+    assert list(drawn) == [3]
+    lesions = {row["slice"]: row["lesion_pixels"] for row in measure(study, result).rows()}
+    assert list(lesions.items()) == [(1, 0), (2, 0), (3, 1)]
+    assert drawn[3][0, 0].tolist() == pytest.approx([0.45 * c for c in COLOURS[GGO]], abs=1)
 
 
 def test_a_failure_leaves_the_folder_as_it_was(volume, tmp_path, monkeypatch):

@@ -69,6 +69,27 @@ def test_along_is_its_own_undo_and_source_slice_names_the_stored_slice(affine):
             assert grid.source_slice(i) is None
 
 
+@pytest.mark.parametrize("affine", signed_permutations())
+def test_a_slice_has_one_number_and_one_position_however_it_is_stored(affine):
+    study = Study(corner_mask().astype(np.int16), affine)
+    grid = Grid.of(study)
+    axis = grid.stored_along
+    numbers = [grid.slice_number(k) for k in range(len(study.pixels))]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    middle = (np.array(study.pixels.shape) - 1) / 2
+    for place_in_file, number in enumerate(numbers):
+        assert grid.source_slice(number - 1, axis) == place_in_file
+        place = (affine @ [place_in_file, middle[1], middle[2], 1.0])[2 - axis]
+        assert grid.position_mm(number - 1, axis) == pytest.approx(place)
+    positions = [grid.position_mm(k, axis) for k in range(len(numbers))]
+    assert positions == sorted(positions), "numbers run to the head, the back and the left"
+
+
+def test_slices_that_are_not_evenly_spaced_have_no_position():
+    uneven = Study(np.zeros((3, 4, 4), np.int16), np.eye(4), volumetric=False)
+    assert Grid.of(uneven).position_mm(0) is None
+
+
 def test_a_picture_has_no_millimetres_and_is_not_stacked_even_when_told_its_pixels():
     picture = Study(np.zeros((3, 4, 4), np.uint8), None, is_hu=False, source={"format": "picture"})
     grid = Grid.of(picture)

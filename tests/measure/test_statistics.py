@@ -67,7 +67,8 @@ def test_by_class_and_by_lung():
 
 def test_per_slice():
     first, second = measure(*tiny()).rows()
-    assert (first["slice"], second["slice"]) == (0, 1)
+    assert (first["slice"], second["slice"]) == (1, 2)
+    assert (first["source_slice"], second["source_slice"]) == (0, 1)
     assert (first["lesion_pixels"], first["ggo_pixels"], first["consolidation_pixels"]) == (2, 1, 1)
     assert first["lesion_mm2"] == pytest.approx(2 * 0.4)
     assert first["lung_mm2"] == pytest.approx(12 * 0.4)

@@ -53,8 +53,8 @@ def _excel(path: Path, reading: Reading) -> Path:
 
 def _overlays(folder: Path, reading: Reading) -> list[Path]:
     return [
-        export.write_png(folder / f"slice_{index:03d}.png", image)
-        for index, image in export.overlay_images(reading.study, reading.result)
+        export.write_png(folder / f"slice_{number:03d}.png", image)
+        for number, image in export.overlay_images(reading.study, reading.result)
     ]
 
 

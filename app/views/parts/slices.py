@@ -44,6 +44,7 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
     key = KEYS[plane]
     worst = None if loads is None else worst_slice(loads)
     target = _middle(count) if worst is None else worst + 1
+    place = pictures.where(study, target - 1, plane)
     # Set only where it must be: a value that is set is sent, and takes the thumb out of the user's hand.
     if int(st.session_state.setdefault(key, target)) > count:
         st.session_state[key] = count
@@ -51,7 +52,7 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
         with st.container(gap="small"):
             number = int(st.slider("Slice" if study.is_picture else LABELS[plane], 1, count, key=key))
             if loads is not None:
-                lesion = f"Lesion along {count} slices; most in slice {target}"
+                lesion = f"Lesion along {count} slices; most in slice {target}{place}"
                 alt = "No lesion in any slice" if worst is None else lesion
                 widgets.show_load(loads.tolist(), number, alt, "load", partial(go, plane=plane))
         if loads is not None:
@@ -59,7 +60,7 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
                 "Most lesion",
                 icon=":material/vertical_align_center:",
                 disabled=worst is None,
-                help=f"Go to slice {target}.",
+                help=f"Go to slice {target}{place}.",
                 on_click=go,
                 args=(target, plane),
             )
