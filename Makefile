@@ -1,6 +1,7 @@
 # make app   the user interface on http://localhost:8501 (PORT=... for another port)
 # make test  all tests
 # make lint  ruff and mypy
+# make audit known holes in code and packages
 # make docs  the documentation as a site in site/
 # make bench speed, memory and accuracy of every engine
 #
@@ -12,7 +13,7 @@ TESTS ?=
 BENCH ?=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help app demo test lint docs bench browser clean
+.PHONY: help app demo test lint audit docs bench browser clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
@@ -39,6 +40,9 @@ lint: .venv/.dev ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: .venv/.dev ## bandit on the code, pip-audit on the packages
+	$(BIN)/python .ci/audit.py
 
 # Not --quiet: mkdocs then counts no warnings, and --strict lets them pass.
 docs: .venv/.dev ## the documentation as a site in site/

@@ -13,26 +13,37 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 import infnet
+from app.core.jobs import patience
 from app.core.texts import RESEARCH_USE
+from app.demo.guard import Guard, Login, Owners, allowed_hosts
 from app.demo.page import CSS, THEME, build
+from app.demo.uploads import private_uploads
+from infnet.pipeline.models import Engines, forget_engines
 
 VISITS = 32  # studies held at once; the one that was idle longest goes first
 LARGEST_UPLOAD = "2gb"
 
 
 @contextmanager
-def gradio_files_in(folder: Path) -> Iterator[None]:
-    """Let Gradio keep uploads and what it serves in `folder`: it learns of it from its own variable only."""
+def gradio_files_in(folder: Path) -> Iterator[Owners]:
+    """Let Gradio keep uploads and what it serves in `folder`: it learns of it from its own variable only.
+
+    Yields who owns what there.
+    """
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    owners = Owners(folder)
     try:
-        yield
+        with private_uploads(owners):
+            yield owners
     finally:
         del os.environ["GRADIO_TEMP_DIR"]
         if before is not None:
@@ -56,26 +67,33 @@ SERVED: dict[str, Any] = {
 }
 
 
-def login(text: str | None, share: bool) -> tuple[str, str] | None:
+def login(text: str | None, share: bool) -> Login | None:
     """User and password of `--auth`. Raises InfNetError where a shared page would have none."""
     user, _, password = (text or "").partition(":")
     if text and not (user and password):
         raise infnet.InfNetError("--auth: not a user and a password; give --auth USER:PASSWORD")
     if share and not text:
         raise infnet.InfNetError("--share: anybody on the internet could open it; give --auth USER:PASSWORD too")
-    return (user, password) if text else None
+    return Login(user, password) if text else None
 
 
-def launch(demo: gr.Blocks, port: int, auth: tuple[str, str] | None = None, share: bool = False) -> str:
+def launch(demo: gr.Blocks, owners: Owners, port: int, auth: Login | None = None, share: bool = False) -> str:
     """Serve on this machine, and through a share link where asked for; the address. Raises InfNetError."""
     try:
-        _, local, shared = demo.launch(server_port=port, auth=auth, share=share, **SERVED)
+        kept_apart = {"middleware": [Middleware(Guard, owners=owners, allowed=allowed_hosts(share))]}
+        _, local, shared = demo.launch(server_port=port, auth=auth, share=share, app_kwargs=kept_apart, **SERVED)
     except OSError:
         raise infnet.InfNetError(f"--port {port}: in use; give another one") from None
     if share and not shared:
         demo.close()
         raise infnet.InfNetError("--share: no link to be had; check that this machine reaches the internet")
     return shared or local
+
+
+def renewed(model: str | None) -> Engines:
+    """The networks, built anew."""
+    forget_engines()
+    return infnet.load_engines(model)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,17 +109,17 @@ def main(arguments: list[str] | None = None) -> int:
         help="ask for this login; better in INFNET_DEMO_AUTH, where others do not see it",
     )
     options = parser.parse_args(arguments)
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up when a container stops, too
     try:
         auth = login(options.auth, options.share)
+        patience()  # a wrong setting is told now, and not to the first visitor
         engines = infnet.load_engines(options.model)
         with (
             tempfile.TemporaryDirectory(prefix="infnet-demo-", ignore_cleanup_errors=True) as folder,
-            gradio_files_in(Path(folder)),
+            gradio_files_in(Path(folder)) as owners,
         ):
-            demo = build(engines, Path(folder))
-            address = launch(demo, options.port, auth, options.share)
+            demo = build(engines, owners, partial(renewed, options.model))
+            address = launch(demo, owners, options.port, auth, options.share)
             print(f"infnet demo on {address} (Ctrl-C stops it). {RESEARCH_USE}", flush=True)
             demo.block_thread()
     except infnet.InfNetError as error:

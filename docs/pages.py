@@ -18,6 +18,7 @@ ELSEWHERE = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
     "model-card.md": "weights/README.md",
     "images/icon.png": "app/icon.png",
 }

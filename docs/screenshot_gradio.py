@@ -19,12 +19,12 @@ def main() -> None:
         sys.exit("no Chromium here; on Debian: sudo apt-get install chromium")
     with (
         tempfile.TemporaryDirectory() as folder,
-        gradio_demo.gradio_files_in(Path(folder)),
+        gradio_demo.gradio_files_in(Path(folder)) as owners,
         browser() as running,
     ):
-        demo = gradio_demo.build(infnet.load_engines(), Path(folder))
+        demo = gradio_demo.build(infnet.load_engines(), owners)
         page = running.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
-        page.goto(gradio_demo.launch(demo, free_port()))
+        page.goto(gradio_demo.launch(demo, owners, free_port()))
         page.get_by_role("button", name="Example study").click()
         page.get_by_text("HU of lung and lesion").wait_for(timeout=WAIT)
         page.locator(".js-plotly-plot").nth(1).wait_for()

@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     _add_model(cohort)
     cohort.add_argument("--files", action="store_true", help="write masks, pictures and numbers of each study, too")
     cohort.add_argument("--workers", type=int, default=1, help="studies at the same time; each needs about 1 GB")
+    cohort.add_argument(
+        "--limit-minutes", type=float, default=60.0, help="give a study up after so long, as a row with its error (60)"
+    )
     cohort.add_argument("--retry", action="store_true", help="do the studies again whose row is an error")
     cohort.add_argument("--ray", metavar="ADDRESS", help="let a Ray cluster do the work (`pip install 'ray[data]'`)")
     cohort.set_defaults(run=batch_command)
@@ -151,7 +154,13 @@ def batch_command(options: argparse.Namespace) -> None:
     from infnet.cohort import Settings, run
 
     settings = Settings(
-        options.model, options.threshold, options.engine, options.device, options.precision, options.files
+        options.model,
+        options.threshold,
+        options.engine,
+        options.device,
+        options.precision,
+        options.files,
+        options.limit_minutes,
     )
     with _progress(options.folder.name) as progress:
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import multiprocessing
 import os
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import infnet
 from infnet.__main__ import main
 from infnet.cohort import Settings, run, studies, workers
 from infnet.cohort.journal import Journal, held
-from infnet.cohort.row import flat
+from infnet.cohort.row import examine, flat
 from infnet.errors import InfNetError
 from infnet.export.nifti import write_nifti
 from infnet.geometry.affine import axial_affine
@@ -24,6 +25,16 @@ from infnet.phantom import write_dicom
 from infnet.study import Study
 from tests.fakes import fake_engines
 from tests.pipeline.test_run import chest
+
+
+class Here:
+    """A worker that is no process of its own."""
+
+    def row(self, path, out, settings, threads):
+        return examine(path, out, settings, threads)
+
+    def end(self):
+        pass
 
 
 @pytest.fixture
@@ -39,7 +50,7 @@ def engines(monkeypatch):
 
     monkeypatch.setattr(infnet, "read", noted)
     monkeypatch.setattr(infnet, "load_engines", lambda *_: fake_engines(), raising=False)
-    monkeypatch.setattr(workers, "_process", lambda: ThreadPoolExecutor(1))
+    monkeypatch.setattr(workers, "_process", Here)
     return begun
 
 
@@ -149,17 +160,60 @@ def test_two_runs_cannot_write_to_one_folder(engines, folder, tmp_path):
 
 
 def test_a_process_that_dies_costs_one_row_and_a_new_process_does_the_rest(engines, folder, tmp_path, monkeypatch):
-    class Dies(Executor):
-        def submit(self, function, *arguments):
-            broken: Future = Future()
-            broken.set_exception(BrokenProcessPool("gone"))
-            return broken
+    class Dies(Here):
+        def row(self, *_):
+            raise EOFError
 
-    processes = iter([Dies(), ThreadPoolExecutor(1)])
+    processes = iter([Dies(), Here()])
     monkeypatch.setattr(workers, "_process", lambda: next(processes))
     first, second, _ = run(folder, tmp_path / "out", Settings())
     assert first["error"].startswith("case1: the process that worked on it died")
     assert second["error"] is None
+
+
+def hangs_on_one(path, out, settings, threads):
+    """In place of `examine`, in a process of its own: never done with one study."""
+    if path.name == "case2.nii.gz":
+        threading.Event().wait()
+    return {"study": path.name, "error": None, "process": os.getpid()}
+
+
+def test_a_study_that_hangs_is_a_row_and_its_process_is_ended_and_replaced(folder, tmp_path, monkeypatch):
+    """Real processes. Only the study that never ends has a short limit, so no slow machine changes the outcome."""
+    monkeypatch.setattr(workers, "examine", hangs_on_one)
+    started = []
+
+    class Forked(workers.Worker):  # inherits the stand-in; the package itself spawns
+        def __init__(self):
+            started.append(self)
+            super().__init__()
+
+        def row(self, path, out, settings, threads):
+            limit = 0.001 if path.name == "case2.nii.gz" else 30
+            return super().row(path, out, replace(settings, limit_minutes=limit), threads)
+
+    monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))
+    monkeypatch.setattr(workers, "_process", Forked)
+    seen = []
+    run(folder, tmp_path / "out", Settings(limit_minutes=7), report=lambda row, *_: seen.append(row))
+    assert [row["study"] for row in seen] == ["case1", "case2.nii.gz", "case10.txt"]
+    assert seen[1]["error"] == (
+        "case2.nii.gz: not done within 7 minutes; look at it alone with `segment`, or give it more with "
+        "--limit-minutes and --retry"
+    )
+    assert seen[0]["process"] != seen[2]["process"]
+    assert len(started) == 2
+    assert not any(worker._process.is_alive() for worker in started)
+    assert [row["error"] for row in table(tmp_path / "out")] == ["", seen[1]["error"], ""]
+    with pytest.raises(InfNetError, match="holds results of other settings"):
+        run(folder, tmp_path / "out", Settings(threshold=0.4))
+    run(folder, tmp_path / "out", Settings(limit_minutes=30), report=lambda *_: pytest.fail("all have their rows"))
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "30000"])
+def test_a_limit_is_a_number_of_minutes(folder, tmp_path, capsys, minutes):
+    assert main(["batch", str(folder), str(tmp_path / "out"), "--limit-minutes", minutes]) == 2
+    assert "minutes: give a number above 0, up to 20000" in capsys.readouterr().err
 
 
 def test_a_bug_is_a_row_too_and_its_traceback_is_shown(engines, folder, tmp_path, monkeypatch, capsys):

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from infnet import weights
 from infnet.errors import InfNetError
@@ -17,9 +21,24 @@ from train.fitting.checkpoint import averaged, load_checkpoint
 from train.fitting.config import TrainConfig
 
 
+def blended(state: Mapping[str, Tensor], other: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The mean of two networks' weights, of which the other gets this share; counters stay those of the first.
+
+    Averages of runs that went on from each other are often better than both (Izmailov et al., UAI 2018). Raises
+    InfNetError where the networks differ or the share is not within 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise InfNetError(f"--average: a share of {share}; give one from 0 to 1")
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in other.items()}:
+        raise InfNetError("--average: the checkpoints hold different networks; give two of the same")
+    return {k: torch.lerp(v, other[k], share) if v.is_floating_point() else v for k, v in state.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True)
+    average = "average the weights with those of another run of the same network, which get this share (0 to 1)"
+    parser.add_argument("--average", nargs=2, metavar=("CHECKPOINT", "SHARE"), help=average)
     parser.add_argument("--name", required=True)
     parser.add_argument("--role", choices=["lungs", "infection", "classes"], required=True)
     parser.add_argument("--network", choices=NETWORKS, help="the checkpoint's own by default")
@@ -36,7 +55,11 @@ def main() -> None:
         own_options = config.options if name == config.network else {}
         network_options = dict(own_options if options.options is None else options.options)
         own = build(name, **network_options)
-        kept = {k: v for k, v in averaged(state).items() if k in own.state_dict()}
+        trained = averaged(state)
+        if options.average:
+            path, share = options.average
+            trained = blended(trained, averaged(load_checkpoint(Path(path))), float(share))
+        kept = {k: v for k, v in trained.items() if k in own.state_dict()}
         weights.load_state(own, kept, str(options.checkpoint))
         file = f"{options.name}.safetensors"
         sha256 = weights.save(kept, weights.folder() / file)

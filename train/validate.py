@@ -30,19 +30,8 @@ from infnet.pipeline.models import Engines, load_engines
 from infnet.pipeline.run import segment
 from infnet.read import read
 from infnet.study import CONSOLIDATION, GGO, Study
+from train import data
 from train.calibration import by_threshold, false_positives, pooled, reliability, spread_of
-from train.data import (
-    clear,
-    coronacases,
-    data_root,
-    held_out,
-    hounsfield,
-    infection_free,
-    labelled,
-    leave_one_out,
-    medseg_volumes,
-    training_set,
-)
 from train.data.files import files, load_classes, load_codes, load_slice
 from train.fitting.checkpoint import load_checkpoint
 from train.maps import load_truth
@@ -79,7 +68,7 @@ def class_maps(
 
 def evaluate_labelled(engines: Engines, root: Path, names: list[str]) -> dict[str, dict[str, float]]:
     """Infection and class scores on labelled slices by name, at the size of their ground truth."""
-    base = training_set(root)
+    base = data.training_set(root)
     maps: dict[str, list[NDArray[np.float32]]] = {"infection": [], "ggo": [], "consolidation": []}
     truths: dict[str, list[NDArray[np.bool_]]] = {k: [] for k in maps}
     region_folder, class_folder = base / "LungInfection-Train" / "Doctor-label", base / "MultiClassInfection-Train"
@@ -178,9 +167,11 @@ def evaluate_negatives(engines: Engines, root: Path, fold: int) -> dict[str, dic
         study = read(folder)
         marked["LIDC-IDRI-0001, mm2"] = false_positives(study, segment(study, engines))
     if (root / "lungs-hu").is_dir():
-        names = {e.name.rsplit("_", 1)[0] for e in held_out(clear(root), fold)[1]}
+        names = {e.name.rsplit("_", 1)[0] for e in data.held_out(data.clear(root), fold)[1]}
         paths = [path for name, path in sorted(files(root / "lungs-hu" / "images").items()) if name in names]
-        slices = Study(np.stack([hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False)
+        slices = Study(
+            np.stack([data.hounsfield(path) for path in paths]), axial_affine((1.0, 1.0, 1.0)), volumetric=False
+        )
         marked["lungs-hu, pixels"] = false_positives(slices, segment(slices, engines))
     return marked
 
@@ -189,7 +180,7 @@ def evaluate_infection_free(engines: Engines, root: Path, fold: int) -> dict[str
     """Pixels marked on held-out pictures of infection-free, each read by itself, by the collection they come from."""
     areas: dict[str, list[int]] = {}
     pictures = files(root / "infection-free" / "images")
-    for example in held_out(infection_free(root), fold)[1]:
+    for example in data.held_out(data.infection_free(root), fold)[1]:
         grey = load_slice(pictures[example.name])
         result = segment(Study(grey[None], is_hu=False, name=example.name), engines)
         areas.setdefault(example.name.split("_")[0], []).append(int(np.count_nonzero(result.labels)))
@@ -199,8 +190,8 @@ def evaluate_infection_free(engines: Engines, root: Path, fold: int) -> dict[str
 def _evaluate(engines: Engines, root: Path, fold: int) -> dict[str, Any]:
     """All scores on what a fold holds out, and its names and patients; of data sets that not everybody has, where they
     are there."""
-    names = [e.name for e in held_out(labelled(root), fold)[1]]
-    patients = sorted({e.group for e in held_out(coronacases(root), fold)[1]})
+    names = [e.name for e in data.held_out(data.labelled(root), fold)[1]]
+    patients = sorted({e.group for e in data.held_out(data.coronacases(root), fold)[1]})
     results: dict[str, Any] = {
         "labelled": evaluate_labelled(engines, root, names),
         "coronacases": evaluate_patients(engines, root / "coronacases", patients),
@@ -208,7 +199,7 @@ def _evaluate(engines: Engines, root: Path, fold: int) -> dict[str, Any]:
         "held_out": {"labelled": names, "coronacases": patients},
     }
     if (volumes := root / "medseg-volumes").is_dir():
-        left_out = sorted({e.group for e in leave_one_out(medseg_volumes(root), fold)[1]})
+        left_out = sorted({e.group for e in data.leave_one_out(data.medseg_volumes(root), fold)[1]})
         results["medseg-volumes"] = evaluate_patients(engines, volumes, left_out, "classes")
         results["held_out"]["medseg-volumes"] = left_out
     if (root / "infection-free").is_dir():
@@ -227,7 +218,7 @@ def with_checkpoint(engines: Engines, path: Path, role: str = "infection") -> En
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=data_root())
+    parser.add_argument("--data", type=Path, default=data.data_root())
     parser.add_argument("--model", help="infection model of the registry")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint of train.supervised, instead of --model")
     parser.add_argument("--classes", type=Path, help="a checkpoint of train.multiclass, instead of the shipped one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import threading
 import time
@@ -35,7 +36,7 @@ class Exam:
     """One study of the patient, and what was made from it.
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
-    segmentation; growing: what it has found so far; others: those of other networks, by name. mirrored:
+    segmentation; growing: what run number `run` has found so far; others: those of other networks, by name. mirrored:
     probabilities of the mirrored study. reference: a mask to check against. cache: what pages made from all that,
     see `once`. token: tells it from every other exam.
     """
@@ -45,6 +46,7 @@ class Exam:
     date: str = "Date 1"
     job: Job | None = None
     growing: Growing | None = None
+    run: int = 0
     others: dict[str, Job] = field(default_factory=dict)
     mirrored: Job | None = None
     reference: Reference | None = None
@@ -65,9 +67,13 @@ class Exam:
 
 
 class Case:
-    """The exams of one patient in one browser: the first one is shown, others are compared with it."""
+    """The exams of one patient in one browser: the first one is shown, others are compared with it.
 
-    def __init__(self) -> None:
+    browser: what only this browser knows; empty where it keeps nothing, and then no other session gets the case.
+    """
+
+    def __init__(self, browser: str) -> None:
+        self.browser = browser
         self.token = secrets.token_urlsafe(16)
         self.exams: list[Exam] = []
         self.sessions: set[str] = set()
@@ -97,7 +103,7 @@ def forget(exam: Exam) -> None:
 
 
 class Registry:
-    """Open cases by token, for one server. A case is dropped when it is closed, or when it has
+    """Open cases by token and browser, for one server. A case is dropped when it is closed, or when it has
     neither a browser nor a run left.
 
     `active` tells whether a session of this name still has a browser.
@@ -112,18 +118,18 @@ class Registry:
     def __len__(self) -> int:
         return len(self._cases)
 
-    def open(self, session: str) -> Case:
-        case = Case()
+    def open(self, session: str, browser: str) -> Case:
+        case = Case(browser)
         case.sessions.add(session)
         with self._lock:
             self._cases[case.token] = case
         return case
 
-    def find(self, token: str, session: str) -> Case | None:
-        """The case of this token, from now on this session's too."""
+    def find(self, token: str, session: str, browser: str) -> Case | None:
+        """The case of this token, from now on this session's too; None for another browser than the one it is in."""
         with self._lock:
             case = self._cases.get(token)
-            if case is not None and not case.closed:
+            if case is not None and not case.closed and browser and hmac.compare_digest(case.browser, browser):
                 case.sessions.add(session)
                 return case
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 import infnet
-from infnet.pipeline.models import Engines
+from infnet.pipeline.models import Engines, forget_engines
 
 FIRST_GUESS = 0.15  # seconds a slice, until this machine has run one study
 
@@ -14,6 +14,12 @@ FIRST_GUESS = 0.15  # seconds a slice, until this machine has run one study
 def engines(infection: str | None = None) -> Engines:
     """The shipped networks, one copy for all sessions. Raises InfNetError without usable weights."""
     return infnet.load_engines(infection)
+
+
+def renew() -> None:
+    """Build the networks anew when they are wanted next."""
+    forget_engines()
+    engines.clear()
 
 
 @st.cache_resource(show_spinner=False)

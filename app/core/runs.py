@@ -13,6 +13,7 @@ from app.core import models
 from app.core.case import Exam
 from app.core.jobs import Job, Progress
 from app.core.reading import Reading, Settings, default_threshold, read
+from app.core.tokens import new_token
 from infnet.measure import densities, gate, thresholds
 from infnet.notices import Level, Notice
 from infnet.pipeline.run import Growing
@@ -24,8 +25,11 @@ T = TypeVar("T")
 def start(exam: Exam) -> None:
     """Run the shipped networks on a study in a thread."""
 
+    run = exam.run = new_token()
+
     def watch(growing: Growing | None) -> None:
-        exam.growing = growing
+        if exam.run == run:  # one that hangs may wake up when another one runs
+            exam.growing = growing
 
     watch(None)
     exam.job = _segment(exam.study, None, watch)
@@ -40,7 +44,7 @@ def start_other(exam: Exam, network: str) -> None:
 def start_mirrored(exam: Exam) -> None:
     """Run the shipped networks on the mirrored study in a thread."""
     study = exam.study
-    exam.mirrored = Job(lambda progress: thresholds.mirrored(study, models.engines(), progress))
+    exam.mirrored = Job(lambda progress: thresholds.mirrored(study, models.engines(), progress), _renew_if_hung)
 
 
 def _segment(
@@ -54,16 +58,22 @@ def _segment(
     def work(progress: Progress) -> infnet.Segmentation:
         engines = models.engines(network)
         begun = time.perf_counter()
-        try:
-            result = infnet.segment(study, engines, progress=progress, watch=watch)
-        except BaseException:  # stopped, closed or failed: half a result is none
-            if watch is not None:
-                watch(None)
-            raise
+        result = infnet.segment(study, engines, progress=progress, watch=watch)
         paces["seconds"] = (time.perf_counter() - begun) / len(study.pixels)
         return result
 
-    return Job(work)
+    def lost(job: Job) -> None:  # stopped, closed, failed or hung: half a result is none
+        if watch is not None:
+            watch(None)
+        _renew_if_hung(job)
+
+    return Job(work, lost)
+
+
+def _renew_if_hung(job: Job) -> None:
+    """Networks that hang may never answer anybody again: the next run gets new ones."""
+    if job.hung:
+        models.renew()
 
 
 def notices(exam: Exam, level: Level) -> list[Notice]:

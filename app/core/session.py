@@ -11,6 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import infnet
 from app.core import runs
+from app.core.browser import COOKIE, secret
 from app.core.case import Case, Exam, Registry, forget
 
 # Settings that belong to one patient's study: they go when it is closed.
@@ -33,7 +34,7 @@ LASTING = (*OF_THE_STUDY, "overlay", "marks", "style", "window", "manual", "opac
 
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry:
-    """The open cases of all sessions. Each is reached by its own token only, and goes soon after its browser."""
+    """The open cases of all sessions. Each is reached by its own token and browser only, and goes soon after it."""
     return Registry(_has_browser)
 
 
@@ -47,11 +48,16 @@ def _session() -> str:
     return context.session_id if context else ""
 
 
+def _browser() -> str:
+    """What only the browser of this session knows."""
+    return secret(st.context.cookies.get(COOKIE))
+
+
 def case() -> Case | None:
-    """What this session has open; after a browser reload, what the address still names."""
+    """What this session has open; after a reload of the same browser, what the address still names."""
     current: Case | None = st.session_state.get("case")
     if current is None and (token := st.query_params.get("case")):
-        current = registry().find(token, _session())
+        current = registry().find(token, _session(), _browser())
     if current is None or current.closed:
         st.session_state.pop("case", None)
         if "case" in st.query_params:
@@ -107,7 +113,7 @@ def open_study(study: infnet.Study) -> Exam:
     """Take a study in and forget what was there before."""
     close_case()
     exam = Exam(replace(study, name="study"), study.name)
-    opened = registry().open(_session())
+    opened = registry().open(_session(), _browser())
     opened.exams.append(exam)
     st.session_state.case = opened
     return exam

@@ -13,8 +13,10 @@ from typing import Any
 import gradio as gr
 
 import infnet
+from app.core.jobs import HungError
 from app.core.pictures import WINDOWS
 from app.demo import outputs
+from app.demo.guard import Owners, visitor_of
 from app.demo.visit import Visit, read_uploaded
 from infnet import export, phantom
 from infnet.overlay import display
@@ -49,20 +51,33 @@ def errors_in_one_line() -> Iterator[None]:
         raise gr.Error(html.escape(str(error), quote=False), duration=None, print_exception=False) from None
 
 
-class Events:
-    """The page's events on these networks, with every visitor's files in a private part of `folder`."""
+def _visitor(request: gr.Request) -> str | None:
+    """What the cookie of this request's visitor holds."""
+    return visitor_of(request.headers.get("cookie"))
 
-    def __init__(self, engines: Engines, folder: Path) -> None:
-        self._engines, self._folder = engines, folder
+
+class Events:
+    """The page's events on these networks, with every visitor's files in a private part of the demo's folder.
+
+    renew: makes new networks, where those at hand have hung.
+    """
+
+    def __init__(self, engines: Engines, owners: Owners, renew: Callable[[], Engines] | None = None) -> None:
+        self._engines, self._owners = engines, owners
+        self._renew = renew or (lambda: engines)
         self._visits: weakref.WeakValueDictionary[str, Visit] = weakref.WeakValueDictionary()
 
     def _visit(self, visit: Visit | None, request: gr.Request) -> Visit:
         """The visit of this session, from now on ended by its leaving."""
-        visit = self._visits[str(request.session_hash)] = visit or Visit(self._folder)
+        visit = self._visits[str(request.session_hash)] = visit or Visit(self._owners, _visitor(request))
         return visit
 
     def _results(self, visit: Visit, study: infnet.Study, progress: gr.Progress) -> tuple[Any, ...]:
-        reading = visit.run(study, self._engines, lambda share: progress(share, desc="Segmenting"))
+        try:
+            reading = visit.run(study, self._engines, lambda share: progress(share, desc="Segmenting"))
+        except HungError:
+            self._engines = self._renew()
+            raise
         picture, words = outputs.draw(reading, outputs.first_slice(reading), "Lung", visit.folder)
         files = outputs.files(reading, visit.folder)
         return visit, picture, words, outputs.summary(reading), outputs.table(reading), files
@@ -70,6 +85,8 @@ class Events:
     def offer_series(self, upload: list[str], visit: Visit | None, request: gr.Request) -> tuple[Visit, Any]:
         """Offer the choice where an upload holds several series."""
         visit = self._visit(visit, request)
+        with errors_in_one_line():
+            self._owners.check(_visitor(request), upload)
         visit.uploads += upload
         choices: list[tuple[str, str]] = []
         with suppress(infnet.InfNetError):  # Run tells
@@ -93,8 +110,9 @@ class Events:
         slice with the most lesion, the same in words, a summary, the table by lung and class, and the files.
         """
         visit = self._visit(visit, request)
-        visit.uploads += [file for file in upload or [] if file not in visit.uploads]
         with errors_in_one_line():
+            self._owners.check(_visitor(request), upload or [])
+            visit.uploads += [file for file in upload or [] if file not in visit.uploads]
             try:
                 study = read_uploaded(upload or [], series or None, mm_per_pixel)
             finally:

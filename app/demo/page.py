@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +12,7 @@ from app.core import units
 from app.core.pictures import WINDOWS
 from app.core.texts import RESEARCH_USE
 from app.demo.events import EXAMPLES, MOST_SLICES, Events
+from app.demo.guard import Owners
 from infnet.overlay import COLOURS
 from infnet.pipeline.models import Engines
 from infnet.study import CLASS_NAMES
@@ -80,9 +80,12 @@ class Page:
     plots: list[gr.Plot]
 
 
-def build(engines: Engines, folder: Path) -> gr.Blocks:
-    """The page and its API on these networks. `folder`: for visitors' files; Gradio must keep its own there too."""
-    demo = gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(300, IDLE), fill_width=True)
+def build(engines: Engines, owners: Owners, renew: Callable[[], Engines] | None = None) -> gr.Blocks:
+    """The page and its API on these networks; `renew` makes new ones where they hang.
+
+    owners: of the folder for visitors' files; Gradio must keep its own there too.
+    """
+    demo = gr.Blocks(title="infnet", analytics_enabled=False, delete_cache=(60, IDLE), fill_width=True)
     with demo:
         visit = gr.State(time_to_live=IDLE, delete_callback=lambda visit: visit and visit.close())
         gr.HTML(f'<div role="note">{RESEARCH_USE}</div>', elem_id="notice", padding=False)
@@ -91,7 +94,7 @@ def build(engines: Engines, folder: Path) -> gr.Blocks:
             inputs, viewer, results = input_column(), viewer_column(), results_column()
         with gr.Row():
             plots = [plot("Involvement by region"), plot("HU of lung and lesion")]
-        connect(demo, Events(engines, folder), Page(visit, inputs, viewer, results, plots))
+        connect(demo, Events(engines, owners, renew), Page(visit, inputs, viewer, results, plots))
     demo.queue(max_size=QUEUE, api_open=False)
     return demo
 
@@ -101,6 +104,9 @@ def input_column() -> Inputs:
     with gr.Column(scale=3, min_width=300):
         gr.Markdown(ACCEPTS)
         upload = gr.File(label="Study", file_count="multiple", height=180)
+        # Gradio's own leaves an empty file behind for every upload.
+        component: Any = upload
+        component.preprocess = lambda files: [file.path for file in files] if files is not None else None
         several = "The upload holds several series"
         series = gr.Dropdown([""], value="", label=several, visible=False, allow_custom_value=True)
         mm_per_pixel = gr.Number(label="For pictures: mm per pixel (0: unknown)", value=0, step=0.01)

@@ -10,21 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import infnet
-from app.core.jobs import Job
+from app.core.jobs import HungError, Job
 from app.core.reading import Reading, read
+from app.core.uploads import read_nameless
+from app.demo.guard import Owners
 from infnet.pipeline.models import Engines
 
 
 class Visit:
     """What one browser tab, or one API client, has here. It ends with `close`, or when nothing refers to it.
 
-    parent: the folder that the server hands files out of.
+    owners: of the folder that the server hands files out of. visitor: who may have them.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, owners: Owners, visitor: str | None = None) -> None:
         self.reading: Reading | None = None
         self.uploads: list[str] = []
-        self._parent = parent
+        self._owners, self._visitor = owners, visitor
         self._job: Job | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -32,9 +34,9 @@ class Visit:
     def folder(self) -> Path:
         """The private folder; made when it is first asked for."""
         if self._folder is None:
-            # The server hands a file to whoever knows its path, so nobody may guess it.
             name = secrets.token_urlsafe(16)
-            self._folder = tempfile.TemporaryDirectory(prefix=name, dir=self._parent, ignore_cleanup_errors=True)
+            self._folder = tempfile.TemporaryDirectory(prefix=name, dir=self._owners.folder, ignore_cleanup_errors=True)
+            self._owners.give(Path(self._folder.name), self._visitor)
         return Path(self._folder.name)
 
     def stop(self) -> None:
@@ -54,11 +56,14 @@ class Visit:
     def delete_uploads(self) -> None:
         """Delete every uploaded file."""
         for name in self.uploads:
-            shutil.rmtree(Path(name).parent, ignore_errors=True)  # Gradio gives each upload a folder of its own
+            shutil.rmtree(Path(name).parent, ignore_errors=True)  # each upload has a folder of its own
         self.uploads = []
 
     def run(self, study: infnet.Study, engines: Engines, report: Callable[[float], None]) -> Reading:
-        """Segment `study` in a thread that `stop` ends; what was open before is gone. Raises InfNetError."""
+        """Segment `study` in a thread that `stop` ends; what was open before is gone.
+
+        Raises InfNetError; HungError where these engines will not answer again.
+        """
         self.close()
         job = self._job = Job(lambda progress: infnet.segment(study, engines, progress=progress))
         while job.alive:
@@ -66,6 +71,8 @@ class Visit:
             job.wait(0.2)
         if job.bug is not None:
             raise job.bug
+        if job.hung:
+            raise HungError(job.error)
         if job.state != "done" or self._job is not job:
             raise infnet.InfNetError(job.error or "study: stopped; run it again for a result")
         self.reading = read(study, job.result, token=job.token)
@@ -76,7 +83,7 @@ def read_uploaded(paths: Sequence[str], series: str | None, mm_per_pixel: float)
     """The study in uploaded files, under a neutral name: that of a file may be the patient's. Raises InfNetError."""
     if not paths:
         raise infnet.InfNetError("upload: nothing in it; choose a study or a picture first")
-    study = replace(infnet.read(list(paths) if len(paths) > 1 else paths[0], series=series), name="study")
+    study = replace(read_nameless([Path(path) for path in paths], series), name="study")
     if not mm_per_pixel:
         return study
     if study.affine is not None:

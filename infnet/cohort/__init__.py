@@ -26,6 +26,7 @@ from infnet.read.sniff import kind_of
 from infnet.study import check_threshold
 
 __all__ = ["Row", "Settings", "run", "studies"]
+LONGEST_MINUTES = 20_000  # two weeks; the system cannot wait much longer than that in one go
 Report = Callable[[Row, int, int], None]
 
 
@@ -70,6 +71,10 @@ def run(
     """
     if workers < 1:
         raise InfNetError(f"workers {workers}: give 1 or more")
+    if not 0 < settings.limit_minutes <= LONGEST_MINUTES:
+        raise InfNetError(
+            f"limit of {settings.limit_minutes:g} minutes: give a number above 0, up to {LONGEST_MINUTES}"
+        )
     begun = _settings(folder, settings)  # before anything is written
     names = {path.name: path for path in studies(folder) if path.resolve() != out.resolve()}
     with held(out), _no_room(out):
@@ -106,10 +111,12 @@ def _settings(folder: Path, settings: Settings) -> dict[str, Any]:
     models = (infection, *(weights.find(weights.default(role)) for role in ("lungs", "classes")))
     if settings.threshold is not None:
         check_threshold(settings.threshold)
+    chosen = asdict(settings)
+    del chosen["limit_minutes"]  # it changes no result
     return {
         "infnet": infnet.__version__,
         "input": str(folder.resolve()),
-        **asdict(settings),
+        **chosen,
         "model": infection.name,
         "engine": choice.engine,
         "device": choice.device,

@@ -16,6 +16,7 @@ from infnet.measure.statistics import measure
 from infnet.notices import warn
 
 STUDIES = "studies"  # folder of what is written for each study
+LIMIT_MINUTES = 60.0  # a study of 600 slices takes minutes on an old computer, whose other workers take their share
 LISTS = {"shape": ("slices", "rows", "columns"), "spacing_mm": ("slice_mm", "row_mm", "column_mm")}
 Row = dict[str, Any]
 
@@ -24,7 +25,8 @@ Row = dict[str, Any]
 class Settings:
     """How every study of a cohort is segmented; None is chosen as for one study.
 
-    files: write masks, pictures and numbers of each study under `studies/`, too.
+    files: write masks, pictures and numbers of each study under `studies/`, too. limit_minutes: after which a study
+    is given up; it changes no result.
     """
 
     model: str | None = None
@@ -33,6 +35,7 @@ class Settings:
     device: str | None = None
     precision: str | None = None
     files: bool = False
+    limit_minutes: float = LIMIT_MINUTES
 
 
 def examine(path: Path, out: Path, settings: Settings, threads: int | None = None) -> Row:

@@ -7,9 +7,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -20,6 +20,47 @@ from infnet.errors import InfNetError
 from infnet.export.table import printable
 
 CRASHED = "the process that worked on it died, perhaps for want of memory; try it alone with `segment`"
+LATE = "not done within {:g} minutes; look at it alone with `segment`, or give it more with --limit-minutes and --retry"
+_kept: dict[str, Worker] = {}  # of a process of a Ray cluster: its own worker
+
+
+class Worker:
+    """A process of its own for one study after another, so that one that crashes or hangs it harms no other."""
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def row(self, path: Path, out: Path, settings: Settings, threads: int | None) -> Row:
+        """The row of a study. Raises EOFError where the process died, TimeoutError where the study took too long."""
+        try:
+            self._connection.send((path, out, settings, threads))
+        except OSError:
+            raise EOFError from None
+        if not self._connection.poll(60 * settings.limit_minutes):
+            raise TimeoutError
+        try:
+            row: Row = self._connection.recv()
+        except OSError:
+            raise EOFError from None
+        return row
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(connection: Connection) -> None:
+    """What a worker's process does: a row for each study that it is told, until nobody is there any more."""
+    _follow_parent()
+    with suppress(EOFError):
+        while True:
+            connection.send(examine(*connection.recv()))
 
 
 def by_processes(
@@ -28,20 +69,16 @@ def by_processes(
     """The rows of `todo` by processes of this machine, each kept as soon as it is done."""
     workers = max(1, min(workers, len(todo)))
     threads = None if workers == 1 else max(1, cores() // workers)
-    idle: SimpleQueue[Executor] = SimpleQueue()
+    idle: SimpleQueue[Worker] = SimpleQueue()
     for _ in range(workers):
         idle.put(_process())
 
     def work(path: Path) -> Row:
-        process = idle.get()
+        worker = idle.get()
         try:
-            row = process.submit(examine, path, out, settings, threads).result()
-        except BrokenProcessPool:  # a library that aborts, or the system took the memory back
-            process.shutdown()
-            process = _process()
-            row = {"study": path.name, "error": f"{printable(path.name)}: {CRASHED}"}
+            row, worker = _row(worker, path, out, settings, threads)
         finally:
-            idle.put(process)
+            idle.put(worker)
         keep(row)
         return row
 
@@ -49,12 +86,30 @@ def by_processes(
         yield from map_in_threads(work, todo, workers)
     finally:
         for _ in range(workers):
-            idle.get().shutdown(cancel_futures=True)
+            idle.get().end()
 
 
-def _process() -> Executor:
-    """A process of its own, so that a study that crashes it harms no other."""
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_follow_parent)
+def _row(worker: Worker, path: Path, out: Path, settings: Settings, threads: int | None) -> tuple[Row, Worker]:
+    """The row of a study, and the worker for the next one: a new one where this one died or had to be ended."""
+    try:
+        return worker.row(path, out, settings, threads), worker
+    except EOFError:  # a library that aborts, or the system took the memory back
+        error = CRASHED
+    except TimeoutError:
+        error = LATE.format(settings.limit_minutes)
+    worker.end()
+    return {"study": path.name, "error": f"{printable(path.name)}: {error}"}, _process()
+
+
+def _row_by_kept(path: Path, out: Path, settings: Settings, threads: int | None) -> Row:
+    """The row of a study by the one worker that this process of a Ray cluster keeps."""
+    worker = _kept.pop("worker") if _kept else _process()
+    row, _kept["worker"] = _row(worker, path, out, settings, threads)
+    return row
+
+
+def _process() -> Worker:
+    return Worker()
 
 
 def _follow_parent() -> None:
@@ -94,7 +149,7 @@ def by_ray(
         threads = max(1, min(smallest, int(cluster.cluster_resources().get("CPU", 1)) // workers))
 
         def work(item: Row) -> Row:
-            return {"row": json.dumps(examine(Path(item["path"]), folder, settings, threads))}
+            return {"row": json.dumps(_row_by_kept(Path(item["path"]), folder, settings, threads))}
 
         for done in items.map(work, concurrency=workers, num_cpus=threads).iter_rows():
             row = json.loads(done["row"])

@@ -52,7 +52,7 @@ def write_all(
         with staging(folder.parent if fresh else folder) as filled:
             names = _write(filled, study, result, statistics, overlays)
             if fresh:
-                os.chmod(filled, 0o755)
+                os.chmod(filled, 0o755)  # nosec B103  # as `mkdir` would have made it
                 filled.rename(folder)
             else:
                 _move(filled, folder, names)

@@ -22,6 +22,11 @@ LUNG_KEYS = {RIGHT: "right", LEFT: "left"}
 OUTSIDE = 0
 
 
+def _size(count: int, each: float | None) -> float | None:
+    """So many pixels or voxels of this size; None where the size is not known."""
+    return None if each is None else count * each
+
+
 @dataclass(frozen=True)
 class Load:
     """Lesion in one region, of one class or of both.
@@ -43,19 +48,19 @@ class Load:
 
     @property
     def lesion_mm2(self) -> float | None:
-        return None if self.pixel_mm2 is None else self.lesion_voxels * self.pixel_mm2
+        return _size(self.lesion_voxels, self.pixel_mm2)
 
     @property
     def lung_mm2(self) -> float | None:
-        return None if self.pixel_mm2 is None else self.lung_voxels * self.pixel_mm2
+        return _size(self.lung_voxels, self.pixel_mm2)
 
     @property
     def lesion_ml(self) -> float | None:
-        return None if self.voxel_ml is None else self.lesion_voxels * self.voxel_ml
+        return _size(self.lesion_voxels, self.voxel_ml)
 
     @property
     def lung_ml(self) -> float | None:
-        return None if self.voxel_ml is None else self.lung_voxels * self.voxel_ml
+        return _size(self.lung_voxels, self.voxel_ml)
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready numbers of the whole study."""

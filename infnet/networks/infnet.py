@@ -233,11 +233,8 @@ class InfNet(nn.Module):
         f2, f3, f4, f5 = (features[level] for level in self.levels)  # 256 x 88, 512 x 44, 1024 x 22, 2048 x 11
 
         e_att, edge = self.edge_attention(f2) if edge_attention else (None, None)  # 64 x 88, 1 x 88
-        s_g = (
-            self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5))  # 1 x 44
-            if partial_decoder
-            else self.coarse(f5)  # 1 x 11
-        )
+        # 1 x 44, or 1 x 11 without the partial decoder
+        s_g = self.partial_decoder(self.rfb3(f3), self.rfb4(f4), self.rfb5(f5)) if partial_decoder else self.coarse(f5)
         size = x.shape[-2:]
         if not reverse_attention:
             only = resize(s_g, size)
@@ -245,13 +242,8 @@ class InfNet(nn.Module):
         s5 = self.ra5(f5, s_g, e_att)  # 1 x 11
         s4 = self.ra4(f4, s5, e_att)  # 1 x 22
         s3 = self.ra3(f3, s4, e_att)  # 1 x 44
-        output = InfNetOutput(
-            s3=resize(s3, size),
-            s4=resize(s4, size),
-            s5=resize(s5, size),
-            s_g=resize(s_g, size),
-            edge=None if edge is None else resize(edge, size),
-        )
+        m3, m4, m5, m_g = (resize(logits, size) for logits in (s3, s4, s5, s_g))
+        output = InfNetOutput(m3, m4, m5, m_g, None if edge is None else resize(edge, size))
         if not fourth:
             return output
         s2 = self.ra2(f2, s3, e_att)  # 1 x 88

@@ -24,6 +24,7 @@ from infnet.study import LEFT, RIGHT, Study
 
 AIR_HU = -930  # the median of a trachea or of bowel gas lies below, that of lung above unless it is destroyed
 LARGEST_AIRWAY_MM2 = 900.0
+MOSTLY = 0.5  # of a lesion
 SMALLEST_SHARE = 0.02  # pieces below this share of the largest are not lung
 
 
@@ -131,6 +132,23 @@ def drop_air(mask: NDArray[np.bool_], hu: NDArray[Any], pixel_area_mm2: float) -
     for _ in map_in_threads(work, range(len(mask)), cores()):
         pass
     return kept
+
+
+def with_lesions(sides: NDArray[np.uint8], infected: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The lungs (row, column; 0 none, 1 right, 2 left) of a slice, extended by lesions that lie mostly in them.
+
+    infected: what the network marks, in the lungs and beside them. Lung that is dense up to the chest wall is what lung
+    masks miss; a piece of infection of which at least half lies in the lungs belongs to them whole.
+    """
+    labels, count = ndimage.label(infected)
+    inside = np.bincount(labels[sides > 0], minlength=count + 1)
+    belongs = inside >= MOSTLY * np.bincount(labels.ravel(), minlength=count + 1)
+    belongs[0] = False
+    beyond = belongs[labels] & (sides == 0)
+    if not beyond.any():
+        return sides
+    nearest = ndimage.distance_transform_edt(sides == 0, return_distances=False, return_indices=True)
+    return np.where(beyond, sides[tuple(nearest)], sides)
 
 
 def _gap(columns: NDArray[np.int64], middle: float, width: float) -> int:

@@ -62,6 +62,11 @@ def load_engines(
     return _engines(name, choose(engine, device, precision, threads))
 
 
+def forget_engines() -> None:
+    """Let go of the networks that `load_engines` kept: what hangs in one of them never gives it back."""
+    _engines.cache_clear()
+
+
 @lru_cache(maxsize=2)
 def _engines(infection: str, choice: Choice) -> Engines:
     def model(name: str) -> Model:

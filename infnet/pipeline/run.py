@@ -15,7 +15,7 @@ from infnet.geometry.orientation import Orientation
 from infnet.grey import WINDOW
 from infnet.notices import Notice, unique, warn
 from infnet.pipeline.inputs import by_density, consolidation_share, grey_slices, guided, network_box, squares
-from infnet.pipeline.lungs import find_lungs
+from infnet.pipeline.lungs import find_lungs, with_lesions
 from infnet.pipeline.models import Engines, Model, load_engines
 from infnet.study import LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, label
 from infnet.version import __version__
@@ -27,7 +27,8 @@ Progress = Callable[[int, int], None]
 class Growing:
     """A result that is being computed.
 
-    result: its arrays fill slice by slice. ready: bool (upright slice), whether the slice is final.
+    result: its arrays fill slice by slice, and the lungs of a slice may be extended by its lesions. ready: bool
+    (upright slice), whether the slice is final.
     """
 
     result: Segmentation
@@ -88,7 +89,10 @@ def segment(
         crops = [(i, boxes[i]) for i in portion]
         infected = []
         for (i, box), square in zip(crops, _infection(grey, crops, engines.infection), strict=True):
-            probability = resize(square, box.shape) * (crop(lungs[i], box) > 0)
+            uncut, inside = resize(square, box.shape), crop(lungs[i], box)
+            if known_lungs is None:
+                inside[:] = with_lesions(inside, uncut >= engines.infection.entry.threshold)
+            probability = uncut * (inside > 0)
             crop(maps.probability[i], box)[:] = probability
             if (probability >= LOWEST_THRESHOLD).any():
                 infected.append((i, box, square))

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import examples
+from app.core import examples, session
 from tests.app.apptest import new_session
 from tests.app.examples import small
 from tests.fakes import fake_engines
@@ -28,8 +28,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    """A fresh session of the app."""
+    """A fresh session of the app, in the one browser of the test."""
     st.cache_resource.clear()
+    monkeypatch.setattr(session, "_browser", lambda: "the only one")
     monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: fake_engines())
     monkeypatch.setattr(examples, "example", small)
     monkeypatch.setattr(examples, "follow_up", lambda: small(seed=1))

@@ -46,7 +46,7 @@ def test_example_leads_to_the_viewer_with_the_numbers_of_the_package(app: AppTes
 def test_bad_file_gives_one_clear_line_and_the_app_stays_up(app: AppTest, temporary: Path, content: bytes) -> None:
     upload(app, ("holiday.dcm", content))
     (error,) = app.error
-    assert error.value.replace("\\", "").startswith("holiday.dcm: ")
+    assert error.value.replace("\\", "").startswith("file_1: ")
     assert "\n" not in error.value
     assert str(temporary) not in error.value
     assert not app.exception
@@ -207,6 +207,14 @@ def test_unknown_token_opens_nothing_and_leaves_the_address(app: AppTest) -> Non
     stranger.run()
     assert not stranger.query_params
     assert "case" not in stranger.session_state
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "_browser", lambda: "another one")
+        thief = AppTest.from_file(app._script_path, default_timeout=60)
+        thief.query_params["case"] = token
+        go(thief.run(), "Viewer")
+        assert not thief.metric, "the address of a case is no key to it in another browser"
+        assert not thief.query_params
+    assert app.run().metric
     press(app, "Close study")
     late = AppTest.from_file(app._script_path, default_timeout=60)
     late.query_params["case"] = token

@@ -223,7 +223,7 @@ def test_bad_file_gives_one_line_then_a_picture_works(visit: Any) -> None:
     me.upload(named("scan.dcm", b"this is no scan"))
     alert = me.page.get_by_test_id("stAlert")
     me.expect(alert).to_have_count(1)
-    me.expect(alert).to_contain_text("scan.dcm: ")
+    me.expect(alert).to_contain_text("file_1: ")
     assert me.page.get_by_test_id("stException").count() == 0
     me.upload(named("slice.png", png(examples.example())))
     me.expect(me.metric("Lesion area")).to_contain_text(" px")
@@ -272,6 +272,11 @@ def test_reload_during_a_run_keeps_it_and_other_people_never_see_it(visit: Any, 
     other.go("Viewer")
     other.expect(other.page.get_by_text("No study is open.")).to_be_visible()
     assert other.metric("Lesion volume").count() == 0
+    address = me.page.url
+    assert "case=" in address
+    other.page.goto(address)
+    other.expect(other.page.get_by_text("No study is open.")).to_be_visible()
+    assert other.metric("Lesion volume").count() == 0, "whoever learns the address is still another browser"
     me.page.reload()
     me.expect(me.metric("Lesion volume")).to_have_count(1)
     me.click("Close study")

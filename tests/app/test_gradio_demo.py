@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import threading
 import time
 import zipfile
@@ -25,6 +26,8 @@ import infnet
 from app import gradio_demo
 from app.core import units
 from app.demo import page as demo_page
+from app.demo.events import Events
+from app.demo.guard import Owners
 from app.demo.visit import Visit
 from infnet import phantom
 from infnet.export import write_png
@@ -42,11 +45,11 @@ CANARY = "Canary^Jane"
 @contextmanager
 def served(folder: Path, engines: Any, **options: Any) -> Iterator[str]:
     """The demo on a free port, with its files in `folder`."""
-    with pytest.MonkeyPatch.context() as patch, gradio_demo.gradio_files_in(folder):
+    with pytest.MonkeyPatch.context() as patch, gradio_demo.gradio_files_in(folder) as owners:
         patch.setattr("gradio.utils.get_heartbeat_rate", lambda: 0.25)  # a visitor's leaving is seen at a heartbeat
-        demo = gradio_demo.build(engines, folder)
+        demo = gradio_demo.build(engines, owners)
         try:
-            yield gradio_demo.launch(demo, free_port(), **options)
+            yield gradio_demo.launch(demo, owners, free_port(), **options)
         finally:
             demo.close()
 
@@ -214,7 +217,7 @@ def test_a_picture_has_pixels_until_it_is_told_its_millimetres(client, small, tm
 
 def test_what_cannot_be_read_is_one_clear_line(client, upload, kept, tmp_path):
     (tmp_path / "<b>notes.txt").write_text("no scan")
-    with pytest.raises(AppError, match=r"notes.txt: plain text, not an image; give a chest CT as DICOM, NIfTI or pic"):
+    with pytest.raises(AppError, match=r"file_1: plain text, not an image; give a chest CT as DICOM, NIfTI or pic"):
         segment(client, tmp_path / "<b>notes.txt")
     with pytest.raises(AppError, match="upload: nothing in it; choose a study or a picture first"):
         segment(client)
@@ -277,7 +280,7 @@ def test_the_queue_has_an_end(kept, tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept):
-    visit, engines = Visit(kept), fake_engines()
+    visit, engines = Visit(Owners(kept)), fake_engines()
     find = engines.lungs.engine.function
 
     def stopped(batch: np.ndarray) -> np.ndarray:
@@ -293,9 +296,79 @@ def test_a_run_that_is_stopped_says_so_and_leaves_nothing(small, kept):
 
 
 def test_a_login_keeps_strangers_out(kept):
-    with served(kept, fake_engines(), auth=("ward", "secret")) as address:
+    with served(kept, fake_engines(), auth=gradio_demo.Login("ward", "secret")) as address:
         assert httpx.get(f"{address}config", trust_env=False).status_code == 401
         assert httpx.get(f"{address}gradio_api/info", trust_env=False).status_code == 401
+        wrong = {"username": "ward", "password": "wrong"}
+        tried = [httpx.post(f"{address}login", data=wrong, trust_env=False).status_code for _ in range(30)]
+        assert tried == [400] * 10 + [429] * 20
+        right = {"username": "ward", "password": "secret"}
+        said = httpx.post(f"{address}login", data=right, trust_env=False)
+        assert (said.status_code, said.json()) == (429, {"detail": "Too many wrong logins; try again in a minute"})
+
+
+def test_nobody_gets_the_files_of_another_visitor(url, kept, upload, client, tmp_path):
+    segment(client, upload)
+    results = [path for path in files_in(kept) if path.name in ("mask.nii.gz", "infnet.zip", "summary.json")]
+    assert len(results) == 3
+    mine, other = (httpx.Client(base_url=url, trust_env=False) for _ in range(2))
+    mine.get("/")
+    other.get("/")
+    assert mine.cookies["infnet_visitor"] != other.cookies["infnet_visitor"]
+    ((name, content),) = [(upload.name, upload.read_bytes())]
+    (path,) = mine.post("/gradio_api/upload", files={"files": (name, content)}).json()
+    assert Path(path).relative_to(kept.resolve()).name == "file_1"
+    assert "canary" not in path.lower()
+    for way in ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/gradio_api/x/file="):
+        for theirs in (path, *map(str, results)):
+            assert other.get(way + theirs).status_code == 403, way
+            assert httpx.get(url.rstrip("/") + way + theirs, trust_env=False).status_code == 403, way
+    assert mine.get("/gradio_api/file=" + path).content == content
+    data = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    begun = other.post("/gradio_api/call/segment", json={"data": [[data], "", 0]}).json()
+    said = other.get(f"/gradio_api/call/segment/{begun['event_id']}").text
+    assert "event: error" in said
+    assert "upload: no longer here; choose the files again" in said
+    assert Path(path).exists(), "and nobody deletes them either"
+    shutil.rmtree(Path(path).parent)
+
+
+def test_an_upload_that_nobody_runs_goes_by_itself(url, kept, monkeypatch):
+    gone = []
+    monkeypatch.setattr("app.demo.uploads.UNUSED", 0.01)
+    with httpx.Client(base_url=url, trust_env=False) as visitor:
+        visitor.get("/")
+        files = [("files", (f"{n}.png", b"same")) for n in ("10", "2")] + [("files", ("10.png", b"same"))]
+        gone = visitor.post("/gradio_api/upload", files=files).json()
+    assert [Path(path).name for path in gone] == ["file_2", "file_1", "file_2"]
+    until(lambda: not Path(gone[0]).parent.exists())
+
+
+def test_a_foreign_name_is_refused_unless_it_was_given(url, kept, monkeypatch):
+    for host in ("evil.example", "evil.example:7860", "localhost.evil.example", "a@localhost", "", "[::1"):
+        answer = httpx.get(url, headers={"host": host, "origin": f"http://{host}"}, trust_env=False)
+        assert answer.status_code in (400, 421), host
+    for host in ("localhost:1", "127.0.0.1", "[::1]:7860", "LOCALHOST."):
+        assert httpx.get(url, headers={"host": host}, trust_env=False).status_code == 200, host
+    monkeypatch.setenv("INFNET_HOSTS", "ct.example.org, *.example.net")
+    with served(kept, fake_engines()) as address:
+        for host, status in (("ct.example.org", 200), ("a.example.net", 200), ("example.org", 421)):
+            assert httpx.get(address, headers={"host": host}, trust_env=False).status_code == status
+
+
+def test_a_network_that_hangs_is_given_up_and_the_next_visitor_gets_a_result(small, kept, monkeypatch):
+    for_ever, hung, fresh = threading.Event(), fake_engines(), fake_engines()
+    hung.lungs.engine.function = lambda batch: for_ever.wait()
+    monkeypatch.setenv("INFNET_PATIENCE_MINUTES", "0.001")
+    events = Events(hung, Owners(kept), lambda: fresh)
+    first, second = Visit(Owners(kept)), Visit(Owners(kept))
+    with pytest.raises(infnet.InfNetError, match=r"the networks made no step for 0\.001 minutes"):
+        events._results(first, small, lambda *_, **__: None)
+    monkeypatch.delenv("INFNET_PATIENCE_MINUTES")
+    assert events._results(second, small, lambda *_, **__: None)[2].startswith("Slice ")
+    for_ever.set()
+    for visit in (first, second):
+        visit.close()
 
 
 @pytest.mark.parametrize(
@@ -314,9 +387,9 @@ def test_it_does_not_start_unguarded(arguments, line, capsys, monkeypatch):
 
 def test_a_taken_port_is_one_line(url, kept):
     port = int(url.rstrip("/").rsplit(":", 1)[1])
-    demo = gradio_demo.build(fake_engines(), kept)
+    demo = gradio_demo.build(fake_engines(), Owners(kept))
     with pytest.raises(infnet.InfNetError, match=f"--port {port}: in use; give another one"):
-        gradio_demo.launch(demo, port)
+        gradio_demo.launch(demo, Owners(kept), port)
 
 
 @pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium")
@@ -353,7 +426,7 @@ def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
         page.locator("input[type=file]").first.set_input_files(tmp_path / "notes.txt")
         page.get_by_text("notes.txt").first.wait_for()
         page.get_by_role("button", name="Run", exact=True).click()
-        page.get_by_text("notes.txt: plain text, not an image; give a chest CT").wait_for()
+        page.get_by_text("file_1: plain text, not an image; give a chest CT").wait_for()
 
         page.get_by_text(f"Slice {worst - 1} of 4").wait_for(state="detached")  # no numbers beside another file's error
         page.get_by_role("button", name="Example picture").click()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infnet.pipeline.lungs import clean, drop_air, drop_outside, mark, split_sides
+from infnet.pipeline.lungs import clean, drop_air, drop_outside, mark, split_sides, with_lesions
 from infnet.study import LEFT, RIGHT
 from tests.fakes import FakeEngine
 
@@ -116,6 +116,21 @@ def test_a_picture_cut_to_the_chest_keeps_its_lungs():
     mask[:, :, 42:58] = False
     grey = np.where(mask, 40, 200).astype(np.uint8)
     assert (drop_outside(mask, grey) == mask).all()
+
+
+def test_a_lesion_that_lies_mostly_in_a_lung_belongs_to_it_whole():
+    sides = np.zeros((40, 60), np.uint8)
+    sides[5:35, 5:25], sides[5:35, 35:55] = RIGHT, LEFT
+    infected = np.zeros((40, 60), bool)
+    infected[10:14, 0:10] = True  # half of it beyond the right lung, at the chest wall
+    infected[20:24, 50:60] = True  # half of it beyond the left
+    infected[30:34, 23:33] = True  # 2 of 10 columns in the right lung: the mediastinum
+    infected[0:3, 28:31] = True  # in no lung
+    extended = with_lesions(sides, infected)
+    assert (extended[10:14, 0:5] == RIGHT).all()
+    assert (extended[20:24, 55:60] == LEFT).all()
+    assert np.count_nonzero(extended) == np.count_nonzero(sides) + 2 * 4 * 5
+    assert (with_lesions(sides, np.zeros_like(infected)) == sides).all()
 
 
 def test_one_lung_alone_in_the_whole_study_keeps_its_side():

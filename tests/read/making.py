@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -47,12 +49,17 @@ def ct_slice(hu: np.ndarray, position=ORIGIN, orientation=AXIAL, number: int = 1
     ds.Rows, ds.Columns = hu.shape[-2:]
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
     ds.PixelData = (hu.astype(np.int32) + 1024).astype("<u2").tobytes()
+    set_tags(ds, tags)
+    return ds
+
+
+def set_tags(ds: Dataset, tags: Mapping[str, Any]) -> None:
+    """Set tags; None removes one."""
     for keyword, value in tags.items():
         if value is None:
             delattr(ds, keyword)
         else:
             setattr(ds, keyword, value)
-    return ds
 
 
 def save(ds: Dataset, path: Path) -> Path:

@@ -27,6 +27,7 @@ from pydicom.uid import (
 
 from infnet.phantom import write_dicom
 from tests.read.catalogue.kind import Makers, chest
+from tests.read.making import set_tags
 
 Edit = Callable[[Dataset, int], Any]
 Bytes = Callable[[bytes], bytes]
@@ -78,15 +79,7 @@ def series(edit: Edit | None = None, only: int | None = None, raw: Bytes = bytes
 
 def tags(**values: Any) -> Edit:
     """Set tags; None removes one."""
-
-    def edit(dataset: Dataset, _: int) -> None:
-        for keyword, value in values.items():
-            if value is None:
-                delattr(dataset, keyword)
-            else:
-                setattr(dataset, keyword, value)
-
-    return edit
+    return lambda dataset, _: set_tags(dataset, values)
 
 
 def as_kind(vr: str, **values: Any) -> Edit:
