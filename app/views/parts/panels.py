@@ -90,7 +90,10 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
     def bar() -> None:
         if not job.alive:
             draw_again()
-        text = "Loading the networks ..." if job.state == "running" else "Waiting for another study to finish ..."
+        place = job.place
+        text = "Loading the networks ..."
+        if place is not None:
+            text = f"Waiting for another study to finish: place {place} in the queue ..."
         if job.total:
             text = f"{slices * job.done // job.total} of {slices} {what}"
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
