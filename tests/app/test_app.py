@@ -104,6 +104,15 @@ def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTe
         assert not any(said in warning.value for warning in app.warning), "the result still says there are none"
 
 
+def test_where_a_study_was_closed_another_one_may_be_opened(app: AppTest) -> None:
+    example(app, "Numbers")
+    press(app, "Close study")
+    assert "No study is open." in [each.value for each in app.info]
+    press(app, "Open a study")
+    assert app.session_state["page"] == "study"
+    assert any(b.label == "Open the example study" for b in app.button)
+
+
 def test_long_study_waits_for_a_click_and_says_how_long(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "AUTO_RUN_SECONDS", 0)
     press(app, "Open the example study")
