@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -16,6 +16,7 @@ Progress = Callable[[int, int], None]
 ONE_AT_A_TIME = threading.Lock()  # the networks use every core: two runs side by side only slow each other down
 MOST_WAITING = 8  # runs that may wait for their turn; who comes then is asked to come back
 _queue = threading.Semaphore(1 + MOST_WAITING)
+_line: list[Job] = []  # who waits, the next one first
 PATIENCE_MINUTES = 10.0  # loading the networks and the slowest batch of slices take far less
 
 
@@ -67,6 +68,13 @@ class Job:
         return self.state in ("waiting", "running")
 
     @property
+    def place(self) -> int | None:
+        """Its place among those who wait, 1 for the next one; None where it does not wait."""
+        with suppress(ValueError):  # its turn may come at any moment
+            return _line.index(self) + 1
+        return None
+
+    @property
     def share(self) -> float:
         """How much is done, 0 to 1."""
         return self.done / self.total if self.total else 0.0
@@ -103,13 +111,23 @@ class Job:
             raise infnet.InfNetError(f"study: busy, {MOST_WAITING} runs wait already; run it again in a few minutes")
         with ExitStack() as held:
             held.callback(_queue.release)
-            while not ONE_AT_A_TIME.acquire(timeout=0.2):
-                self._go_on()
+            self._wait_for_turn()
             held.callback(ONE_AT_A_TIME.release)
             self.state = "running"
             result = self._watched(work)
             self._go_on()
         return result
+
+    def _wait_for_turn(self) -> None:
+        """Take ONE_AT_A_TIME in the order of coming."""
+        _line.append(self)
+        try:
+            while _line[0] is not self or not ONE_AT_A_TIME.acquire(timeout=0.2):
+                self._go_on()
+                if _line[0] is not self:
+                    self._stop.wait(0.1)
+        finally:
+            _line.remove(self)
 
     def _watched(self, work: Callable[[Progress], Any]) -> Any:
         """`work` in a thread that is left to itself when it hangs: nothing can end a thread from outside."""

@@ -30,6 +30,8 @@ def start(exam: Exam) -> None:
     def watch(growing: Growing | None) -> None:
         if exam.run == run:  # one that hangs may wake up when another one runs
             exam.growing = growing
+        if growing is not None:
+            growing.first = (len(growing.ready) - 1) // 2  # where the viewer opens; from then on the slice on screen
 
     watch(None)
     exam.job = _segment(exam.study, None, watch)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from infnet.geometry.grid import Grid, check_same
-from infnet.measure.statistics import number_lesions
+from infnet.measure.connected import number_lesions
 from infnet.study import CONSOLIDATION, LEFT, RIGHT, Segmentation, Study
 
 SIDES = ("outside", "right", "left")  # by the code in `Segmentation.lungs`

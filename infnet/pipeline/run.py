@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,16 +24,18 @@ from infnet.version import __version__
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Growing:
     """A result that is being computed.
 
     result: its arrays fill slice by slice, and the lungs of a slice may be extended by its lesions. ready: bool
-    (upright slice), whether the slice is final.
+    (upright slice), whether the slice is final. first: the upright slice that somebody looks at, which may change at
+    any time: it and its neighbours are next. None takes them in order; the result is the same.
     """
 
     result: Segmentation
     ready: NDArray[np.bool_]
+    first: int | None = None
 
 
 def segment(
@@ -82,10 +85,17 @@ def segment(
         consolidation=orientation.undo(maps.consolidation),
         consolidation_threshold=engines.classes.entry.threshold,
     )
+    growing = Growing(result, ready)
     if watch:
-        watch(Growing(result, ready))
+        watch(growing)
+    engine = engines.infection.engine
+    # What is fed together stays together whatever comes first, so that the order changes no bit of the result.
+    waiting = portions(list(boxes), engine.batch)
+    lock = threading.Lock()
 
-    def work(portion: Sequence[int]) -> int:
+    def work(_: int) -> int:
+        with lock:
+            portion = waiting.pop(_nearest(waiting, growing.first))
         crops = [(i, boxes[i]) for i in portion]
         infected = []
         for (i, box), square in zip(crops, _infection(grey, crops, engines.infection), strict=True):
@@ -109,15 +119,21 @@ def segment(
         ready[list(portion)] = True
         return len(portion)
 
-    engine = engines.infection.engine
     done = 2 * count - len(boxes)
-    for finished in map_in_threads(work, portions(list(boxes), engine.batch), engine.parallel):
+    for finished in map_in_threads(work, range(len(waiting)), engine.parallel):
         done += finished
         report(done)
 
     # Asked at the end: an engine may have had to change on the way.
     notices = unique(result.notices, *(model.engine.notices for model in engines.models.values()))
     return replace(result, notices=notices, provenance=_provenance(engines))
+
+
+def _nearest(waiting: Sequence[Sequence[int]], first: int | None) -> int:
+    """Which of the portions holds the slice that is nearest to `first`; the next one in order without it."""
+    if first is None:
+        return 0
+    return min(range(len(waiting)), key=lambda at: min(abs(index - first) for index in waiting[at]))
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,21 @@
-"""Work for a `Job` that waits until a test lets it go on."""
+"""Work for a `Job` that waits until a test lets it go on, and how a test waits for what others do."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 from app.core.jobs import Progress
+
+
+def until(true: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for what a server or a thread does in its own time."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
 
 
 class Held:

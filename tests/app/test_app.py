@@ -17,6 +17,7 @@ from infnet import phantom
 from infnet.study import NO_GEOMETRY
 from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload
 from tests.app.examples import small
+from tests.app.holding import until
 
 PAGES = ("Study", "Viewer", "Numbers", "Compare", "Check", "About")
 
@@ -103,6 +104,15 @@ def test_picture_gives_pixels_and_percent_until_millimetres_are_known(app: AppTe
         assert not any(said in warning.value for warning in app.warning), "the result still says there are none"
 
 
+def test_where_a_study_was_closed_another_one_may_be_opened(app: AppTest) -> None:
+    example(app, "Numbers")
+    press(app, "Close study")
+    assert "No study is open." in [each.value for each in app.info]
+    press(app, "Open a study")
+    assert app.session_state["page"] == "study"
+    assert any(b.label == "Open the example study" for b in app.button)
+
+
 def test_long_study_waits_for_a_click_and_says_how_long(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "AUTO_RUN_SECONDS", 0)
     press(app, "Open the example study")
@@ -169,6 +179,21 @@ def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(ap
         go(tab, "Viewer")
         assert metrics(tab)["Lesion volume"] == units.amount(expected(small()).total.lesion)
     assert gate.runs == 1
+
+
+def test_a_second_window_says_that_it_waits_and_its_place(app: AppTest, gate: Gate) -> None:
+    press(app, "Open the example study")
+    assert gate.begun.wait(60)
+    others = [new_session(), new_session()]
+    for place, other in enumerate(others, 1):
+        press(other, "Open the example study")
+        (exam,) = other.session_state["case"].exams
+        until(lambda job=exam.job, place=place: job.place == place)
+        other.run()
+        assert any(f"place {place} in the queue" in bar.proto.text for bar in other.get("progress")), place
+    gate.opened.set()
+    for window in (app, *others):
+        assert metrics(finish(window))["Lesion volume"] == units.amount(expected(small()).total.lesion)
 
 
 def test_stop_ends_the_run_and_leaves_the_study_open(app: AppTest, gate: Gate) -> None:

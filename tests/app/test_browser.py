@@ -290,8 +290,7 @@ def test_slices_appear_as_they_are_done(visit: Any, server: Server) -> None:
     me.click("Open the example study")
     me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_be_visible()
     slider = me.page.get_by_role("slider", name="Slice, from the feet to the head")
-    slider.press("Home")
-    me.picture("Slice 1 of 6, overlay while others still wait")
+    me.picture("Slice 3 of 6, overlay while others still wait")  # the slice on screen comes first
     slider.press("End")
     me.picture("Slice 6 of 6, not segmented yet")
     thumb = slider.locator("xpath=../..").bounding_box()  # the input itself is hidden in it
@@ -301,7 +300,7 @@ def test_slices_appear_as_they_are_done(visit: Any, server: Server) -> None:
     me.page.mouse.move(10, y, steps=5)
     me.page.wait_for_timeout(2500)  # the page looks for new slices meanwhile, and must not take the thumb away
     me.page.mouse.up()
-    me.picture("Slice 1 of 6, overlay while others still wait")
+    me.picture(re.compile("^Slice 1 of 6"))
     slider.press("End")
     me.picture("Slice 6 of 6, not segmented yet")
     server.hold.unlink()

@@ -7,9 +7,8 @@ import json
 import os
 import shutil
 import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from infnet.measure.statistics import Statistics, measure
 from infnet.overlay import COLOURS, display
 from infnet.study import CONSOLIDATION, GGO
 from tests.app.driving import browser, chromium, free_port
+from tests.app.holding import until
 from tests.fakes import fake_engines
 
 pytestmark = pytest.mark.server
@@ -52,14 +52,6 @@ def served(folder: Path, engines: Any, **options: Any) -> Iterator[str]:
             yield gradio_demo.launch(demo, owners, free_port(), **options)
         finally:
             demo.close()
-
-
-def until(true: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait for what a server does in its own time."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import pytest
 import infnet
 from app.core import jobs
 from app.core.jobs import Job, Progress
-from tests.app.holding import Held
+from tests.app.holding import Held, until
 
 
 def test_result_and_progress() -> None:
@@ -38,9 +38,11 @@ def test_second_job_waits_for_the_first_and_can_be_stopped_while_it_waits() -> N
     assert work.begun.wait(10)
     second, third = Job(lambda progress: "second"), Job(lambda progress: "third")
     assert second.state == third.state == "waiting"
+    until(lambda: (first.place, second.place, third.place) == (None, 1, 2))
     third.stop()
     third.wait(10)
     assert (third.state, first.state) == ("stopped", "running")
+    assert third.place is None
     work.go_on.set()
     for job in (first, second):
         job.wait(10)
@@ -65,6 +67,24 @@ def test_who_comes_to_a_full_queue_is_told_so_and_the_others_get_their_results(m
     fourth = Job(lambda progress: "fourth")
     fourth.wait(10)
     assert [job.result for job in (first, second, third, fourth)] == ["first", "second", None, "fourth"]
+
+
+def test_those_who_wait_come_in_their_order() -> None:
+    work = Held()
+    first = Job(work)
+    assert work.begun.wait(10)
+    came: list[int] = []
+    others = []
+    for number in range(4):
+        others.append(Job(lambda progress, number=number: came.append(number)))  # type: ignore[misc]
+        until(lambda job=others[-1], place=number + 1: job.place == place)  # type: ignore[misc]
+    assert came == []
+    others[0].stop()
+    until(lambda: [job.place for job in others] == [None, 1, 2, 3])
+    work.go_on.set()
+    for job in (first, *others):
+        job.wait(10)
+    assert came == [1, 2, 3]
 
 
 def test_a_users_error_is_a_line_and_a_bug_keeps_its_traceback() -> None:

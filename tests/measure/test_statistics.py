@@ -10,7 +10,8 @@ import pytest
 
 from infnet.errors import GeometryError
 from infnet.geometry.affine import axial_affine
-from infnet.measure.statistics import measure, number_lesions
+from infnet.measure.connected import number_lesions
+from infnet.measure.statistics import measure
 from infnet.phantom import chest
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 

@@ -86,6 +86,45 @@ def test_splitting_runs_only_on_slices_with_infection_and_finding_only_on_slices
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("first", [None, 0, 3, 5])
+def test_the_slice_on_screen_comes_first_and_changes_no_bit(batch, first):
+    study, _ = chest()
+    plain = segment(study, fake_engines())
+    engines = fake_engines()
+    engines.infection.engine.batch = batch
+    seen = []
+    growing = []
+
+    def watch(grows):
+        grows.first = first
+        growing.append(grows)
+
+    def progress(done, total):
+        if growing:
+            seen.append(np.flatnonzero(growing[0].ready[1:]) + 1)  # no lung on slice 0
+
+    result = segment(study, engines, progress=progress, watch=watch)
+    if batch == 1:
+        begun = {None: [1, 2], 0: [1, 2], 3: [2, 3], 5: [4, 5]}[first]
+        assert [list(done) for done in seen][1] == begun
+    for name in ("labels", "probability", "lungs", "consolidation"):
+        assert getattr(result, name).tobytes() == getattr(plain, name).tobytes(), name
+
+
+def test_the_slice_that_comes_first_may_change_while_slices_are_found():
+    study, _ = chest()
+    growing, order = [], []
+
+    def progress(done, total):
+        if growing:
+            order.extend(k for k in range(1, 6) if growing[0].ready[k] and k not in order)
+            growing[0].first = {1: 5}.get(len(order), growing[0].first)
+
+    segment(study, fake_engines(), progress=progress, watch=growing.append)
+    assert order == [1, 5, 4, 3, 2]
+
+
 def test_a_picture_in_a_lung_window_and_the_same_slice_in_hu_agree():
     from infnet.grey import window_hu
 

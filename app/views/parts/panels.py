@@ -51,10 +51,13 @@ def footer() -> None:
 
 
 def opened() -> Exam | None:
-    """The open study as a strip with a button that closes it; without one, a hint where to open one."""
+    """The open study as a strip with a button that closes it; without one, a button that leads to Study."""
     exam = session.exam()
     if exam is None:
-        st.info("No study is open. Open one on the page **Study**.", icon=":material/folder_open:")
+        st.info("No study is open.", icon=":material/folder_open:")
+        st.button(
+            "Open a study", type="primary", icon=":material/folder_open:", on_click=session.go_to, args=("study",)
+        )
         return None
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         name = units.escaped(exam.label) if st.session_state.get("show_name") else "Study"
@@ -90,7 +93,10 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
     def bar() -> None:
         if not job.alive:
             draw_again()
-        text = "Loading the networks ..." if job.state == "running" else "Waiting for another study to finish ..."
+        place = job.place
+        text = "Loading the networks ..."
+        if place is not None:
+            text = f"Waiting for another study to finish: place {place} in the queue ..."
         if job.total:
             text = f"{slices * job.done // job.total} of {slices} {what}"
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):

@@ -82,6 +82,8 @@ def preview(exam: Exam) -> None:
             panels.draw_again()
         count, growing = pictures.count(study, "Axial"), exam.growing
         number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
+        if growing is not None:
+            growing.first = number - 1
         if growing is None or not growing.ready[number - 1]:
             alt = f"Slice {number} of {count}, not segmented yet"
             picture = pictures.slice_picture(Cut(study, number - 1), Look().bare, alt=alt)
