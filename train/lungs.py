@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infnet.measure.metrics import dice
-from train.data import Example, held_out, leave_one_out, lung_masks, split_record
+from train.data import Example, lung_masks, split_record
 from train.fitting.batches import Pool, by_epoch, generators
 from train.fitting.config import TrainConfig
 from train.fitting.loop import fit
@@ -26,6 +26,7 @@ from train.fitting.options import build_network, configure, program, training_pa
 from train.fitting.regions import slow_noise
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
+from train.sources import of_fold
 
 ANY_CROP = (-0.02, 0.9)  # from a crop that touches the lungs to the full field
 WHOLE = (9.0, 9.0)
@@ -52,10 +53,9 @@ def split(root: Path, config: TrainConfig) -> tuple[list[Example], dict[str, lis
 
     The held-out patients are those that `train.supervised` holds out, so that the whole pipeline can be validated on
     them. Slices of small data sets come several times in an epoch."""
-    sources = lung_masks(root)
-    corona, corona_held = held_out(sources["coronacases"], config.fold, config.fold_count, config.seed)
-    hu, hu_held = held_out(sources["lungs-hu"], config.fold, config.fold_count, config.seed)
-    medseg, medseg_held = leave_one_out(sources["medseg-volumes"], config.fold)
+    (corona, corona_held), (hu, hu_held), (medseg, medseg_held) = (
+        of_fold(name, examples, config) for name, examples in lung_masks(root).items()
+    )
     validation = {"lungs-hu": hu_held, "coronacases": corona_held[::3], "medseg-volumes": medseg_held[::3]}
     return corona + 4 * hu + 3 * medseg, validation
 

@@ -33,12 +33,12 @@ from train.fitting.batches import Pool, generators, guided, to_input
 from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import class_loss, summed_entropy
-from train.fitting.options import build_network, configure, epochs, program, training_parser
+from train.fitting.options import build_network, epochs, program, training_parser
 from train.fitting.regions import roughen, soften
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
-from train.sources import Sources, mixed, parse_mix, split
+from train.sources import Sources, configured, mixed
 
 NETWORKS = ("fcn8s", "deeplabv3+", "unet")
 RECIPE = TrainConfig(steps=800, network="fcn8s", batch=8, ema=0.99, weight_decay=1e-3, validate_every=100)
@@ -132,10 +132,7 @@ def _picture(network: nn.Module, pool: Pool, size: int, see: See) -> Image.Image
 
 
 def _train(options: argparse.Namespace, run: Run) -> None:
-    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
-    train, validation = split(options.data, config, options.validate_on, classes=True)
-    if options.paper:
-        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    config, train, validation = configured(options, RECIPE, paper, classes=True)
     config = for_classes(config, not options.unguided, slim=not options.paper)
     task = class_task(config, train, validation, run.process.device, literal=options.paper)
     fit(begin(task, options.init, config, validation, options.pretrained), config, run)

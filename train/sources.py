@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from train.data import (
 )
 from train.fitting.batches import Draw, by_epoch, by_share
 from train.fitting.config import TrainConfig
+from train.fitting.options import configure
 
 Sources = dict[str, list[Example]]
 Reader = Callable[[Path], list[Example]]
@@ -70,13 +73,32 @@ def split(
     for name, examples in sources.items():
         if name in ("pseudo", "healthy"):
             train[name] = examples
-        elif name in FEW_PATIENTS:
-            train[name], validation[name] = leave_one_out(examples, config.fold)
         else:
-            train[name], validation[name] = held_out(examples, config.fold, config.fold_count, config.seed)
+            train[name], validation[name] = of_fold(name, examples, config)
     unseen = {e.group for examples in validation.values() for e in examples}
     used = {name: [e for e in train[name] if e.group not in unseen] for name, _ in config.mix}
     return used, {name: examples for name, examples in validation.items() if examples}
+
+
+def of_fold(name: str, examples: list[Example], config: TrainConfig) -> tuple[list[Example], list[Example]]:
+    """(training, validation) slices of a source: its fold of groups, or one of few patients, is held out."""
+    if name in FEW_PATIENTS:
+        return leave_one_out(examples, config.fold)
+    return held_out(examples, config.fold, config.fold_count, config.seed)
+
+
+def configured(
+    options: argparse.Namespace, recipe: TrainConfig, paper: Callable[[int], TrainConfig], classes: bool = False
+) -> tuple[TrainConfig, Sources, Sources]:
+    """Config, training and validation slices that the options of a program on a mix of sources ask for.
+
+    recipe: its own settings. paper: those of the paper, for a set of so many slices.
+    """
+    config = replace(configure(options, recipe), mix=parse_mix(options.mix))
+    train, validation = split(options.data, config, options.validate_on, classes)
+    if options.paper:
+        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    return config, train, validation
 
 
 def mixed(config: TrainConfig, train: Sources) -> tuple[list[Example], Draw]:

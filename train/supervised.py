@@ -26,6 +26,7 @@ from PIL import Image
 from torch import nn
 
 from infnet.measure.metrics import dice, paper_scores
+from train import sources
 from train.data import (
     split_record,
 )
@@ -34,11 +35,11 @@ from train.fitting.batches import PASTE, Draw, Pool, generators, paste, to_input
 from train.fitting.config import LITERAL, TrainConfig
 from train.fitting.loop import fit
 from train.fitting.losses import infection_loss
-from train.fitting.options import build_network, configure, epochs, program, training_parser
+from train.fitting.options import build_network, epochs, program, training_parser
 from train.fitting.schedule import scale_at
 from train.fitting.start import begin
 from train.fitting.task import Batch, Run, Scores, Task
-from train.sources import WITHOUT_INFECTION, Sources, mixed, parse_mix, split
+from train.sources import WITHOUT_INFECTION, Sources, mixed
 
 NETWORKS = ("inf-net", "unet", "unet++", "deeplabv3+", "fcn8s")
 RECIPE = TrainConfig(steps=2000)
@@ -125,10 +126,7 @@ MIXED = ("steps", "entropy", "cutmix", "pretrained", "paper", "mix", "validate_o
 
 def configured(options: argparse.Namespace) -> tuple[TrainConfig, Sources, Sources]:
     """Config, training and validation slices that the options MIXED ask for."""
-    config = replace(configure(options, RECIPE), mix=parse_mix(options.mix))
-    train, validation = split(options.data, config, options.validate_on)
-    if options.paper:
-        config = configure(options, replace(paper(sum(map(len, train.values()))), mix=config.mix))
+    config, train, validation = sources.configured(options, RECIPE, paper)
     return for_infection(config), train, validation
 
 

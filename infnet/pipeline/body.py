@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from infnet.geometry.box import resize_nearest
+
 BODY_GREY = 110  # about -550 HU in the convention
 OUTER_AIR_GREY = 60  # about -820 HU
 FINEST = 256  # pixels across in which the outline of the body is sought
@@ -46,5 +48,4 @@ def enclosed(grey: NDArray[np.uint8], lungs: NDArray[np.bool_]) -> NDArray[np.bo
         for turn in (slice(None), slice(None, None, -1)):
             way = (turn, slice(None)) if axis == 0 else (slice(None), turn)
             inside &= np.maximum.accumulate(body[way], axis)[way]
-    rows, columns = (np.minimum(np.arange(n) // step, m - 1) for n, m in zip(grey.shape, body.shape, strict=True))
-    return inside[np.ix_(rows, columns)]
+    return resize_nearest(inside.astype(np.uint8), grey.shape) > 0

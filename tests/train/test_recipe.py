@@ -14,6 +14,7 @@ from infnet.errors import InfNetError
 from train import recipe
 from train.fitting.checkpoint import save_atomically
 from train.fitting.config import TrainConfig
+from train.fitting.options import configure
 from train.sources import CLASS_READERS, READERS, parse_mix
 
 
@@ -31,7 +32,7 @@ def test_every_run_is_a_command_line_that_its_program_takes(name, tmp_path, monk
         monkeypatch.setattr("train.fitting.options.run_program", take)
         program.main([*recipe.arguments(run["options"], tmp_path), "--out", str(tmp_path), "--resume"])
         (options,) = given
-        config = program.configure(options, program.RECIPE).as_dict()
+        config = configure(options, program.RECIPE).as_dict()
         for key, value in run["options"].items():
             assert config.get(key, value) == value or key == "mix", key
             assert key in config or key in ("init", "validate_on", "pretrained"), key

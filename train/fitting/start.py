@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from infnet import weights
@@ -17,7 +16,7 @@ from infnet.networks.infnet import PUBLISHED_BACKBONE
 from train.data import Example
 from train.fitting.checkpoint import averaged, load_checkpoint
 from train.fitting.config import TrainConfig
-from train.fitting.pretrained import load_pretrained
+from train.fitting.pretrained import for_channels, load_pretrained
 from train.fitting.task import Task
 
 # Where the registry says what a shipped model did not see of a source: names, groups, or only their number.
@@ -94,9 +93,8 @@ def _encoder(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str
             continue
         if target not in own:
             raise KeyError(f"no encoder with {name.removeprefix(BACKBONE)}")
-        if theirs.ndim == 4 and theirs.shape[1] < own[target].shape[1]:
-            theirs = torch.cat([theirs, torch.zeros_like(own[target][:, theirs.shape[1] :])], 1)
-        encoder[target] = theirs
+        wider = theirs.ndim == 4 and theirs.shape[1] < own[target].shape[1]
+        encoder[target] = for_channels(theirs, own[target].shape[1]) if wider else theirs
     return encoder
 
 
