@@ -32,7 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     study.add_argument("--series", help="which series, where there are several")
     _add_model(study)
     study.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
+    _add_names(study, "the name of the file or folder")
     study.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
+    _add_further(study)
     study.add_argument("--profile", action="store_true", help="print wall time and peak memory")
     study.set_defaults(run=segment_command)
 
@@ -40,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     cohort.add_argument("folder", type=Path, metavar="IN", help="holds a folder, zip or file for each study")
     cohort.add_argument("out", type=Path, metavar="OUT", help="folder for cohort.csv and cohort.parquet")
     _add_model(cohort)
+    _add_names(cohort, "the names in IN")
     cohort.add_argument("--files", action="store_true", help="write masks, pictures and numbers of each study, too")
+    _add_further(cohort, "; sets --files")
     cohort.add_argument("--workers", type=int, default=1, help="studies at the same time; each needs about 1 GB")
     cohort.add_argument(
         "--limit-minutes", type=float, default=60.0, help="give a study up after so long, as a row with its error (60)"
@@ -60,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(" ".join(str(error).split()), sys.stderr)
         return 2
     except (KeyboardInterrupt, _Ended) as stop:
-        outcome = "what was finished is kept" if options.run is batch_command else "nothing was written"
+        outcome = "what was finished is kept" if options.run is batch_command else "nothing half written is left"
         print(f"stopped; {outcome}", file=sys.stderr)
         return 143 if isinstance(stop, _Ended) else 130
     return 0
@@ -95,6 +99,12 @@ def _say(line: str, stream: TextIO | None = None) -> None:
     print(printable(line), file=stream)
 
 
+def _add_names(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument(
+        "--names", action="store_true", help=f"write {what}, which may be a patient's, in what is made"
+    )
+
+
 def _add_model(command: argparse.ArgumentParser) -> None:
     """Options for the infection model and how it is run; what is not given is chosen by what this machine has."""
     command.add_argument("--model", help="infection model of the registry (see `info`)")
@@ -104,18 +114,32 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", help="fp32 or bf16; bf16 where the chip computes in it")
 
 
+def _add_further(command: argparse.ArgumentParser, note: str = "") -> None:
+    """Options for what is written beside masks, pictures and numbers."""
+    command.add_argument(
+        "--pdf", nargs="?", const="en", choices=("en", "de"), help=f"page.pdf: one page, English or German (de){note}"
+    )
+    command.add_argument(
+        "--dicom", action="store_true", help=f"dicom/: SEG, SR and PDF that join the study in its archive{note}"
+    )
+    command.add_argument(
+        "--deidentify", action="store_true", help="with --dicom: without the patient's data, under new UIDs"
+    )
+
+
 def segment_command(options: argparse.Namespace) -> None:
     import infnet
     from infnet.export import write_all
+    from infnet.export.dicom_source import deidentified, refusal
     from infnet.files import sweep
     from infnet.measure.statistics import measure
 
     if options.out.exists() and not options.out.is_dir():
         raise InfNetError(f"{options.out}: is a file; give a folder for --out")
-    for folder in (options.out, options.out.parent):
+    for folder in (options.out, options.out.parent, None):
         sweep(folder)
     begun = time.perf_counter()
-    study = infnet.read(options.paths, series=options.series)
+    study = infnet.read(options.paths, series=options.series, alias=None if options.names else "study")
     if options.mm_per_pixel is not None:
         if study.affine is not None:
             raise InfNetError(f"{study.name}: has its own geometry; leave out --mm-per-pixel")
@@ -128,7 +152,16 @@ def segment_command(options: argparse.Namespace) -> None:
         result = infnet.segment(study, engines, progress=progress)
     segmented = time.perf_counter()
     statistics = measure(study, result)
-    files = write_all(options.out, study, result, statistics, overlays=not options.no_overlay)
+    refused = refusal(study) if options.dicom else ""
+    files = write_all(
+        options.out,
+        deidentified(study) if options.deidentify else study,
+        result,
+        statistics,
+        overlays=not options.no_overlay,
+        page=options.pdf,
+        dicom=options.dicom and not refused,
+    )
     written = time.perf_counter()
 
     for notice in result.notices:
@@ -148,19 +181,27 @@ def segment_command(options: argparse.Namespace) -> None:
             f"measure and write {written - segmented:.1f} s"
         )
         print(f"peak memory {_peak_gib():.2f} GiB")
+    if refused:  # everything else is written
+        raise InfNetError(refused)
 
 
 def batch_command(options: argparse.Namespace) -> None:
-    from infnet.cohort import Settings, run
+    from infnet.cohort import INDEX, Settings, run
+    from infnet.files import sweep
 
+    sweep()
     settings = Settings(
         options.model,
         options.threshold,
         options.engine,
         options.device,
         options.precision,
-        options.files,
+        options.files or options.dicom or options.pdf is not None,
+        options.names,
         options.limit_minutes,
+        options.pdf,
+        options.dicom,
+        options.deidentify,
     )
     with _progress(options.folder.name) as progress:
 
@@ -180,7 +221,8 @@ def batch_command(options: argparse.Namespace) -> None:
             report=report,
         )
     failed = sum(bool(row["error"]) for row in rows)
-    _say(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}")
+    who = "" if options.names else f", which study is which in {options.out / INDEX}"
+    _say(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}{who}")
 
 
 def _peak_gib() -> float:

@@ -13,6 +13,10 @@ class ReadError(InfNetError):
     """A file cannot be used as a chest CT."""
 
 
+class UnwritableError(InfNetError):
+    """Results cannot be written: the disk is full, or the folder closed to us. No other study's could be either."""
+
+
 class GeometryError(InfNetError):
     """Millimetres are needed of an image that has none, or a shape does not fit."""
 

@@ -49,8 +49,26 @@ def staging(folder: Path) -> Iterator[Path]:
         yield made
 
 
-def sweep(folder: Path) -> None:
-    """Remove unfinished folders that killed processes left in `folder`; those of running ones are locked, and stay."""
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yield an empty folder among the system's temporary files that only this user may open, and that goes at the end.
+
+    Those that killed processes left there are removed, too. Raises OSError where there is no room for it.
+    """
+    with staging(Path(tempfile.gettempdir())) as folder:
+        yield folder
+
+
+def sweep(folder: Path | None = None) -> None:
+    """Remove unfinished folders that killed processes left in `folder`; those of running ones are locked, and stay.
+
+    folder: where None, the one for the system's temporary files.
+    """
+    if folder is None:
+        try:
+            folder = Path(tempfile.gettempdir())
+        except OSError:  # there is none, or none that can be written: nothing was left there
+            return
     if folder.is_dir():
         with _lock(folder) as alone:
             if alone:

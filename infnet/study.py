@@ -28,6 +28,19 @@ NO_GEOMETRY = warn(NO_MILLIMETRES, "There are no millimetres: sizes are in pixel
 
 
 @dataclass(frozen=True, eq=False)
+class Origin:
+    """The DICOM slices that a study was made of, for results that go back to where it came from.
+
+    It names the patient: never shown, never written but into such results. headers: a pydicom Dataset without pixels
+    for each slice of the study, in its order; the same one for all slices of a multi-frame file. frames: the place of
+    each slice in its file, from 0.
+    """
+
+    headers: tuple[Any, ...] = field(repr=False)
+    frames: tuple[int, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
 class Study:
     """A chest CT on its own grid.
 
@@ -38,6 +51,8 @@ class Study:
     volumetric: False where a volume would be wrong (one slice, gaps, uneven or duplicate slices).
     notices: what a reader should know; they travel with every result.
     source: facts about where the pixels came from (format, modality, series, transfer syntax ...), no patient names.
+    patient: tells two patients apart in one process and means nothing outside it; empty where the file does not say.
+    origin: the DICOM slices that it was made of; None where it came from other files.
     """
 
     pixels: NDArray[Any]
@@ -47,6 +62,8 @@ class Study:
     volumetric: bool = True
     notices: tuple[Notice, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    patient: str = field(default="", repr=False)
+    origin: Origin | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or 0 in self.pixels.shape:
@@ -156,6 +173,7 @@ class Segmentation:
         need.
     consolidation_threshold: share (0 to 1) from which a lesion voxel counts as consolidation.
     provenance: models, weights hashes, thresholds, versions.
+    before: what the networks found, where a person has corrected `labels` or `lungs`; else None.
     """
 
     labels: NDArray[np.uint8]
@@ -165,6 +183,7 @@ class Segmentation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     consolidation: NDArray[np.uint8] | None = None
     consolidation_threshold: float = CONSOLIDATION_THRESHOLD
+    before: Segmentation | None = None
 
     def __post_init__(self) -> None:
         shapes = {a.shape for a in (self.labels, self.probability, self.lungs, self.consolidation) if a is not None}

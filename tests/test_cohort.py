@@ -18,7 +18,7 @@ from infnet.__main__ import main
 from infnet.cohort import Settings, run, studies, workers
 from infnet.cohort.journal import Journal, held
 from infnet.cohort.row import examine, flat
-from infnet.errors import InfNetError
+from infnet.errors import InfNetError, UnwritableError
 from infnet.export.nifti import write_nifti
 from infnet.geometry.affine import axial_affine
 from infnet.phantom import write_dicom
@@ -30,11 +30,13 @@ from tests.pipeline.test_run import chest
 class Here:
     """A worker that is no process of its own."""
 
-    def row(self, path, out, settings, threads):
-        return examine(path, out, settings, threads)
+    def row(self, case, out, settings, threads):
+        return examine(case, out, settings, threads)
 
-    def end(self):
+    def kill(self):
         pass
+
+    end = kill
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def engines(monkeypatch):
     read = infnet.read
 
     def noted(path, **options):
-        if not options:
+        if "series" not in options:
             begun.append(path.name)
         return read(path, **options)
 
@@ -74,10 +76,10 @@ def table(out: Path) -> list[dict[str, str]]:
 def test_one_row_a_study_in_natural_order_and_a_bad_one_is_its_error(engines, folder, tmp_path):
     seen = []
     rows = run(folder, tmp_path / "out", Settings(), report=lambda row, done, total: seen.append((done, total)))
-    assert [row["study"] for row in rows] == ["case1", "case2.nii.gz", "case10.txt"]
+    assert [row["study"] for row in rows] == ["study_1", "study_2", "study_3"]
     assert seen == [(1, 3), (2, 3), (3, 3)]
     first, second, bad = table(tmp_path / "out")
-    assert "case10.txt" in bad["error"]
+    assert bad["error"].startswith("study_3: plain text")
     assert bad["lesion_volume_ml"] == ""
     assert first["error"] == ""
     result = infnet.segment(chest()[0], fake_engines())
@@ -116,8 +118,8 @@ def test_a_run_that_was_killed_goes_on_and_its_table_is_the_same_byte_for_byte(e
     (out / "rows.jsonl").write_bytes(b"".join(lines[:2]) + torn)
     engines.clear()
     run(folder, out, Settings())
-    done = json.loads(lines[1])["study"]
-    assert done not in engines
+    assert json.loads(lines[1])["study"] == "study_1"
+    assert "case1" not in engines
     assert len(engines) == (1 if cut == "after" else 2)
     for name in ("cohort.csv", "cohort.parquet"):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -129,7 +131,7 @@ def test_a_stop_keeps_what_was_finished_in_the_table(engines, folder, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run(folder, tmp_path / "out", Settings(), report=stop)
-    assert table(tmp_path / "out")[0]["study"] == "case1"
+    assert table(tmp_path / "out")[0]["study"] == "study_1"
 
 
 def test_errors_are_done_again_only_when_asked(engines, folder, tmp_path):
@@ -167,15 +169,15 @@ def test_a_process_that_dies_costs_one_row_and_a_new_process_does_the_rest(engin
     processes = iter([Dies(), Here()])
     monkeypatch.setattr(workers, "_process", lambda: next(processes))
     first, second, _ = run(folder, tmp_path / "out", Settings())
-    assert first["error"].startswith("case1: the process that worked on it died")
+    assert first["error"].startswith("study_1: the process that worked on it died")
     assert second["error"] is None
 
 
-def hangs_on_one(path, out, settings, threads):
+def hangs_on_one(case, out, settings, threads):
     """In place of `examine`, in a process of its own: never done with one study."""
-    if path.name == "case2.nii.gz":
+    if case.path.name == "case2.nii.gz":
         threading.Event().wait()
-    return {"study": path.name, "error": None, "process": os.getpid()}
+    return {"study": case.name, "error": None, "process": os.getpid()}
 
 
 def test_a_study_that_hangs_is_a_row_and_its_process_is_ended_and_replaced(folder, tmp_path, monkeypatch):
@@ -188,17 +190,17 @@ def test_a_study_that_hangs_is_a_row_and_its_process_is_ended_and_replaced(folde
             started.append(self)
             super().__init__()
 
-        def row(self, path, out, settings, threads):
-            limit = 0.001 if path.name == "case2.nii.gz" else 30
-            return super().row(path, out, replace(settings, limit_minutes=limit), threads)
+        def row(self, case, out, settings, threads):
+            limit = 0.001 if case.path.name == "case2.nii.gz" else 30
+            return super().row(case, out, replace(settings, limit_minutes=limit), threads)
 
     monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))
     monkeypatch.setattr(workers, "_process", Forked)
     seen = []
     run(folder, tmp_path / "out", Settings(limit_minutes=7), report=lambda row, *_: seen.append(row))
-    assert [row["study"] for row in seen] == ["case1", "case2.nii.gz", "case10.txt"]
+    assert [row["study"] for row in seen] == ["study_1", "study_2", "study_3"]
     assert seen[1]["error"] == (
-        "case2.nii.gz: not done within 7 minutes; look at it alone with `segment`, or give it more with "
+        "study_2: not done within 7 minutes; look at it alone with `segment`, or give it more with "
         "--limit-minutes and --retry"
     )
     assert seen[0]["process"] != seen[2]["process"]
@@ -210,6 +212,39 @@ def test_a_study_that_hangs_is_a_row_and_its_process_is_ended_and_replaced(folde
     run(folder, tmp_path / "out", Settings(limit_minutes=30), report=lambda *_: pytest.fail("all have their rows"))
 
 
+def test_a_stop_ends_the_studies_at_work_and_they_have_no_row(folder, tmp_path, monkeypatch):
+    """Real processes, one of which is never done; a stop waited for it as long as the limit."""
+    monkeypatch.setattr(workers, "examine", hangs_on_one)
+    monkeypatch.setattr(workers, "get_context", lambda _: multiprocessing.get_context("fork"))
+    started, make = [], workers.Worker
+
+    def noted():
+        started.append(make())
+        return started[-1]
+
+    def stop(row, done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers, "_process", noted)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, tmp_path / "out", Settings(), workers=2, report=stop)
+    assert [row["study"] for row in table(tmp_path / "out")] == ["study_1", "study_3"]
+    assert not any(worker._process.is_alive() for worker in started)
+
+
+def test_a_full_disk_ends_the_run_instead_of_making_every_row_an_error(engines, folder, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise UnwritableError("out: cannot be written (No space left on device); make room or choose another folder")
+
+    monkeypatch.setattr("infnet.cohort.row.write_all", full)
+    with pytest.raises(UnwritableError, match="No space left"):
+        run(folder, tmp_path / "out", Settings(files=True))
+    monkeypatch.undo()
+    assert not (tmp_path / "out" / "cohort.csv").exists()
+    assert len((tmp_path / "out" / "rows.jsonl").read_text().splitlines()) == 1, "the settings and no row"
+
+
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "30000"])
 def test_a_limit_is_a_number_of_minutes(folder, tmp_path, capsys, minutes):
     assert main(["batch", str(folder), str(tmp_path / "out"), "--limit-minutes", minutes]) == 2
@@ -219,7 +254,11 @@ def test_a_limit_is_a_number_of_minutes(folder, tmp_path, capsys, minutes):
 def test_a_bug_is_a_row_too_and_its_traceback_is_shown(engines, folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("infnet.cohort.row.measure", lambda study, result: 1 / 0)
     rows = run(folder, tmp_path / "out", Settings())
-    assert rows[0]["error"] == "case1: internal error (ZeroDivisionError); please report it"
+    assert rows[0]["error"] == "study_1: internal error (ZeroDivisionError); please report it"
+    said = capsys.readouterr().err
+    assert "in examine" in said
+    assert "ZeroDivisionError\n" in said
+    run(folder, tmp_path / "named", Settings(names=True))
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
@@ -238,8 +277,11 @@ def test_files_of_each_study_are_written_when_asked_and_half_done_ones_removed(e
     left.mkdir(parents=True)
     run(folder, tmp_path / "out", Settings(files=True))
     assert not left.exists()
-    assert (tmp_path / "out" / "studies" / "case1" / "mask.nii.gz").exists()
-    assert sorted(os.listdir(tmp_path / "out" / "studies")) == ["case1", "case2.nii.gz"]
+    assert (tmp_path / "out" / "studies" / "study_1" / "mask.nii.gz").exists()
+    assert sorted(os.listdir(tmp_path / "out" / "studies")) == ["study_1", "study_2"]
+    run(folder, tmp_path / "named", Settings(files=True, names=True))
+    assert sorted(os.listdir(tmp_path / "named" / "studies")) == ["case1", "case2.nii.gz"]
+    assert not (tmp_path / "named" / "names.json").exists()
 
 
 def test_workers_do_all_studies_once(engines, folder, tmp_path):
@@ -326,9 +368,10 @@ def test_the_command_runs_shipped_networks_in_processes_of_their_own(tmp_path, c
     assert main(["batch", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "2", "--precision", "fp32"]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("4 studies, 1 failed; table in ")
-    assert "failed: bad.nii: " in captured.err
+    assert captured.out.endswith("which study is which in " + str(tmp_path / "out" / "names.json") + "\n")
+    assert "failed: study_4: " in captured.err
     rows = table(tmp_path / "out")
-    assert [row["study"] for row in rows] == ["0.nii", "1.nii", "2.nii", "bad.nii"]
+    assert [row["study"] for row in rows] == ["study_1", "study_2", "study_3", "study_4"]
     assert all(row["engine"].endswith("cpu fp32") for row in rows[:3])
 
 
@@ -364,13 +407,13 @@ def test_names_of_files_are_no_formulas_and_no_escapes_in_the_table(engines, tmp
     names = ["=cmd|'calc'!A0", "+1", "-1", "@x", "a\r\x1b[31m\nb", "\uff1d1", os.fsdecode(b"\xff")]
     for name in names:
         (tmp_path / "in" / name).mkdir(parents=True)
-    rows = run(tmp_path / "in", tmp_path / "out", Settings())
+    rows = run(tmp_path / "in", tmp_path / "out", Settings(names=True))
     assert len(rows) == len(names)
     written = {"'=cmd|'calc'!A0", "'+1", "'-1", "'@x", "a??[31m?b", "'\uff1d1", "?"}
     assert {row["study"] for row in table(tmp_path / "out")} == written
     assert "\x1b" not in (tmp_path / "out" / "cohort.csv").read_text()
     assert pyarrow.parquet.read_table(tmp_path / "out" / "cohort.parquet").num_rows == len(names)
-    assert run(tmp_path / "in", tmp_path / "out", Settings()) == rows  # found again by their names
+    assert run(tmp_path / "in", tmp_path / "out", Settings(names=True)) == rows  # found again by their names
 
 
 @pytest.mark.parametrize(
@@ -384,8 +427,41 @@ def test_a_damaged_line_of_the_journal_costs_its_study_only(engines, folder, tmp
     (out / "rows.jsonl").write_bytes(b"".join([*lines[:2], damage, *lines[3:]]))
     engines.clear()
     run(folder, out, Settings())
-    assert engines == [json.loads(lines[2])["study"]]
+    assert json.loads(lines[2])["study"] == "study_2"
+    assert engines == ["case2.nii.gz"]
     assert (out / "cohort.csv").read_bytes() == (tmp_path / "whole" / "cohort.csv").read_bytes()
+
+
+def test_a_study_keeps_its_number_when_others_come_and_only_the_user_can_read_the_list(engines, folder, tmp_path):
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    study, _ = chest()
+    write_nifti(folder / "case0.nii", study.pixels, study.affine)
+    engines.clear()
+    assert [row["study"] for row in run(folder, out, Settings())] == ["study_4", "study_1", "study_2", "study_3"]
+    assert engines == ["case0.nii"]
+    known = json.loads((out / "names.json").read_text())
+    assert known["input"] == str(folder)
+    assert list(known["studies"].values()) == ["case1", "case2.nii.gz", "case10.txt", "case0.nii"]
+    assert (out / "names.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("damage", [None, b"{", b"[]", b'{"input": "x", "studies": {"study_2": "case1"}}'])
+def test_numbers_are_not_given_again_where_the_list_of_names_is_lost(engines, folder, tmp_path, damage):
+    out = tmp_path / "out"
+    run(folder, out, Settings())
+    (out / "names.json").unlink()
+    if damage is not None:
+        (out / "names.json").write_bytes(damage)
+    with pytest.raises(InfNetError, match=r"names.json: missing or damaged, .* put it back, or choose another folder"):
+        run(folder, out, Settings())
+
+
+def test_results_of_two_folders_are_not_mixed(engines, folder, tmp_path):
+    run(folder, tmp_path / "out", Settings())
+    folder.rename(tmp_path / "other")
+    with pytest.raises(InfNetError, match="holds results of another folder"):
+        run(tmp_path / "other", tmp_path / "out", Settings())
 
 
 def test_a_journal_without_its_settings_is_one_line(engines, folder, tmp_path):
@@ -396,13 +472,13 @@ def test_a_journal_without_its_settings_is_one_line(engines, folder, tmp_path):
         run(folder, out, Settings())
 
 
-@pytest.mark.parametrize("full", ["the first line", "the first row", "the tables"])
+@pytest.mark.parametrize("full", ["the first line", "the list of names", "the first row", "the tables"])
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(engines, folder, tmp_path, monkeypatch, full):
     fsync, calls = os.fsync, []
 
     def failing(handle):
         calls.append(handle)
-        if len(calls) >= {"the first line": 1, "the first row": 2, "the tables": 5}[full]:
+        if len(calls) >= {"the first line": 1, "the list of names": 2, "the first row": 4, "the tables": 7}[full]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(handle)
 

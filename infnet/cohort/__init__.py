@@ -2,12 +2,13 @@
 
 `rows.jsonl` in the output folder is the truth: a first line with the settings, then a line for each finished study,
 on disk before the next one counts. The tables are written from it. Nothing in a row depends on when, where or in how
-many pieces the work was done.
+many pieces the work was done. Studies are numbered there; `names.json` beside it, which the user alone can read, says
+which file or folder each of them is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -17,7 +18,8 @@ from typing import Any
 import infnet
 from infnet import weights
 from infnet.cohort.journal import JOURNAL, Journal, held, write_tables
-from infnet.cohort.row import Row, Settings
+from infnet.cohort.names import INDEX, numbered
+from infnet.cohort.row import Case, Row, Settings
 from infnet.cohort.workers import by_processes, by_ray
 from infnet.engine import choose
 from infnet.errors import InfNetError
@@ -25,7 +27,7 @@ from infnet.read.files import File, NotUsed, entries
 from infnet.read.sniff import kind_of
 from infnet.study import check_threshold
 
-__all__ = ["Row", "Settings", "run", "studies"]
+__all__ = ["INDEX", "Row", "Settings", "run", "studies"]
 LONGEST_MINUTES = 20_000  # two weeks; the system cannot wait much longer than that in one go
 Report = Callable[[Row, int, int], None]
 
@@ -67,7 +69,7 @@ def run(
     workers: processes, which share the cores. retry: do those again whose row is an error. ray: address of a Ray
     cluster that does the work instead; it must see both folders. report(row, done, total) is called after each study.
     Writes cohort.csv, and cohort.parquet where pyarrow is installed, also when interrupted.
-    Raises InfNetError for settings or folders that cannot be used.
+    Raises InfNetError for settings or folders that cannot be used, and where the disk is full: run it again then.
     """
     if workers < 1:
         raise InfNetError(f"workers {workers}: give 1 or more")
@@ -76,22 +78,27 @@ def run(
             f"limit of {settings.limit_minutes:g} minutes: give a number above 0, up to {LONGEST_MINUTES}"
         )
     begun = _settings(folder, settings)  # before anything is written
-    names = {path.name: path for path in studies(folder) if path.resolve() != out.resolve()}
-    with held(out), _no_room(out):
-        journal = Journal(out / JOURNAL, begun)
+    paths = [path for path in studies(folder) if path.resolve() != out.resolve()]
+    with held(out), _no_room(out), closing(Journal(out / JOURNAL, begun)) as journal:
+        done = journal.rows
+        names = [path.name for path in paths] if settings.names else numbered(out, folder, paths, begun=bool(done))
+        todo = [
+            Case(name, path)
+            for name, path in zip(names, paths, strict=True)
+            if name not in done or (retry and done[name]["error"])
+        ]
+        total, finished = len(names), len(names) - len(todo)
+        rows_of: Callable[..., Generator[Row]] = partial(by_ray, address=ray) if ray else by_processes
         try:
-            todo = [p for n, p in names.items() if n not in journal.rows or (retry and journal.rows[n]["error"])]
-            total, finished = len(names), len(names) - len(todo)
-            rows_of = partial(by_ray, address=ray) if ray else by_processes
-            for row in rows_of(todo, out, settings, workers, journal.add):
-                finished += 1
-                if report:
-                    report(row, finished, total)
+            with closing(rows_of(todo, out, settings, workers, journal.add)) as made:
+                for row in made:
+                    finished += 1
+                    if report:
+                        report(row, finished, total)
         finally:
-            rows = [journal.rows[name] for name in names if name in journal.rows]
-            with closing(journal):
-                if rows:
-                    write_tables(out, rows)
+            rows = [done[name] for name in names if name in done]
+            if rows:
+                write_tables(out, rows)
     return rows
 
 
@@ -115,7 +122,7 @@ def _settings(folder: Path, settings: Settings) -> dict[str, Any]:
     del chosen["limit_minutes"]  # it changes no result
     return {
         "infnet": infnet.__version__,
-        "input": str(folder.resolve()),
+        "input": str(folder.resolve()) if settings.names else None,  # it may name somebody, too
         **chosen,
         "model": infection.name,
         "engine": choice.engine,

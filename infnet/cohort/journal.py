@@ -77,7 +77,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Make the output folder and lock it against a second run; remove what a killed run left unfinished."""
+    """Make the output folder and lock it against a second run.
+
+    What a killed run left unfinished is removed, and at the end what this one's processes left that had to be ended.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = (out / LOCK).open("w")
@@ -91,9 +94,16 @@ def held(out: Path) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed by the system when this process ends
             except OSError:
                 raise InfNetError(f"{out}: another run writes to it; wait for it, or choose another folder") from None
-        for left in (out / STUDIES).glob(f"{STAGING}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
+        _clear(out / STUDIES)
+        try:
+            yield
+        finally:
+            _clear(out / STUDIES)
+
+
+def _clear(folder: Path) -> None:
+    for left in folder.glob(f"{STAGING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _kept(value: Any) -> Any:

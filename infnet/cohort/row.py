@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import infnet
-from infnet.errors import InfNetError, SeveralSeriesError
+from infnet.errors import InfNetError, SeveralSeriesError, UnwritableError
 from infnet.export import write_all
+from infnet.export.dicom_source import deidentified, refusal
 from infnet.export.table import leaves, printable, summary
 from infnet.measure.statistics import measure
 from infnet.notices import warn
@@ -25,8 +27,10 @@ Row = dict[str, Any]
 class Settings:
     """How every study of a cohort is segmented; None is chosen as for one study.
 
-    files: write masks, pictures and numbers of each study under `studies/`, too. limit_minutes: after which a study
-    is given up; it changes no result.
+    files: write masks, pictures and numbers of each study under `studies/`, too. names: call each study by the name of
+    its file or folder, which may be a patient's. limit_minutes: after which a study is given up; it changes no result.
+    page, dicom: see `infnet.export.write_all`; a study of which no DICOM can be made
+    says so among its warnings. deidentify: the DICOM holds nothing of the patient.
     """
 
     model: str | None = None
@@ -35,42 +39,73 @@ class Settings:
     device: str | None = None
     precision: str | None = None
     files: bool = False
+    names: bool = False
     limit_minutes: float = LIMIT_MINUTES
+    page: str | None = None
+    dicom: bool = False
+    deidentify: bool = False
 
 
-def examine(path: Path, out: Path, settings: Settings, threads: int | None = None) -> Row:
-    """Segment one study and return its row; what goes wrong is the row's `error`, and nothing is raised.
+@dataclass(frozen=True)
+class Case:
+    """A study of the cohort: what its row and its files call it, and where it lies."""
+
+    name: str
+    path: Path
+
+    def failed(self, why: str) -> Row:
+        """Its row after an error that says nothing of it."""
+        return {"study": self.name, "error": f"{printable(self.name)}: {why}"}
+
+
+def examine(case: Case, out: Path, settings: Settings, threads: int | None = None) -> Row:
+    """Segment one study and return its row; what goes wrong with it is the row's `error`.
 
     Of several series of one patient the one with the most slices is taken, and the row says so.
+    Raises UnwritableError where its files cannot be written, which is nothing that is wrong with the study.
     """
+    alias = None if settings.names else case.name
     try:
         engines = infnet.load_engines(settings.model, settings.device, settings.engine, settings.precision, threads)
         if settings.threshold is not None:
             engines = engines.with_threshold(settings.threshold)
         try:
-            study = infnet.read(path)
+            study = infnet.read(case.path, alias=alias)
         except SeveralSeriesError as several:
             if not several.series or several.patients > 1:  # the larger patient is not the one that was meant
                 raise
-            study = infnet.read(path, series=several.series[0].key)
+            study = infnet.read(case.path, series=several.series[0].key, alias=alias)
             study = study.with_notices(
                 warn("several-series", f"The largest of {len(several.series)} series was taken.")
             )
+        refused = refusal(study) if settings.dicom else ""
+        if refused:
+            study = study.with_notices(warn("no-dicom", refused))
         result = infnet.segment(study, engines)
         statistics = measure(study, result)
         if settings.files:
-            write_all(out / STUDIES / path.name, study, result, statistics)
-        return {"study": path.name, "error": None, **flat(summary(study, result, statistics))}
+            source = deidentified(study) if settings.deidentify else study
+            dicom = settings.dicom and not refused
+            write_all(out / STUDIES / case.name, source, result, statistics, page=settings.page, dicom=dicom)
+        return {"study": case.name, "error": None, **flat(summary(study, result, statistics))}
+    except UnwritableError:
+        raise
     except InfNetError as error:
-        return {"study": path.name, "error": printable(" ".join(str(error).split()))}
+        return {"study": case.name, "error": printable(" ".join(str(error).split()))}
     except MemoryError:
-        return {"study": path.name, "error": f"{printable(path.name)}: memory ran out; use fewer --workers"}
+        return case.failed("memory ran out; use fewer --workers")
     except Exception as error:  # our bug; the other studies must not wait for it to be mended
-        traceback.print_exc()
-        return {
-            "study": path.name,
-            "error": f"{printable(path.name)}: internal error ({type(error).__name__}); please report it",
-        }
+        _show(error, settings.names)
+        return case.failed(f"internal error ({type(error).__name__}); please report it")
+
+
+def _show(error: Exception, names: bool) -> None:
+    """The traceback of a bug; with its message only where that may name a file."""
+    if names:
+        traceback.print_exception(error)
+    else:
+        traceback.print_tb(error.__traceback__)
+        print(type(error).__name__, file=sys.stderr)
 
 
 def flat(facts: Mapping[str, Any]) -> Row:

@@ -156,6 +156,10 @@ def _convert(network: nn.Module, shape: tuple[int, int, int]) -> Any:
 
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the tracer's remarks on shape checks
-        model = library().convert_model(single_map(network.eval()), example_input=torch.zeros(1, *shape))
+        example = torch.zeros(1, *shape)
+        # Left to OpenVINO, torch traces twice more to compare the traces: that takes longer than all the rest.
+        trace: Callable[..., Any] = torch.jit.trace
+        traced = trace(single_map(network.eval()), example, check_trace=False)
+        model = library().convert_model(traced, example_input=example)
     model.reshape([-1, shape[0], -1, -1])
     return model

@@ -61,21 +61,23 @@ class TorchEngine:
         import torch
 
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.notices: tuple[Notice, ...] = ()
+        self._network, self._threads, self._lock = network.eval(), threads, threading.Lock()
         try:
             self._device = torch.device(device)
             self.precision = precision or ("bf16" if self._device.type == "cuda" and _cuda_bf16() else "fp32")
             dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-            self._network = network.eval().to(self._device, dtype).to(memory_format=torch.channels_last)
+            self._network.to(self._device, dtype).to(memory_format=torch.channels_last)
         except (RuntimeError, AssertionError) as error:
+            if _out_of_memory(error) and self._device.type != "cpu":
+                self._take_processor("the network")
+                return
             usable = ["cpu"] + ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available()
             raise InfNetError(f"device {device}: not usable here; use one of {', '.join(usable)}") from error
-        self._threads = threads
-        self.notices: tuple[Notice, ...] = ()
         self.batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
         # A GPU works through one call while other threads prepare the next; torch's own threads fill a processor.
         self.parallel = 1 if self._device.type == "cpu" else min(8, max(2, (os.cpu_count() or 2) // 2))
         self._measured = self._device.type != "cuda"
-        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -153,14 +155,18 @@ class TorchEngine:
                 MEMORY_BATCH, f"Memory of {self._device.type} ran out: slices were taken in batches of {self.batch}."
             )
         elif self._device.type != "cpu":
-            self._tell(
-                MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for one slice: the processor took over."
-            )
-            self._device, self.precision = torch.device("cpu"), "fp32"
-            self._network = self._network.to(self._device, torch.float32)
-            self.batch, self.parallel, self._measured = CPU_BATCH, 1, True
+            self._take_processor("one slice")
         else:
             raise InfNetError("memory: not enough for one slice; close other programs, or use a larger machine")
+
+    def _take_processor(self, wanted: str) -> None:
+        """Leave a device that has no memory for what was wanted."""
+        import torch
+
+        self._tell(MEMORY_DEVICE, f"Memory of {self._device.type} ran out even for {wanted}: the processor took over.")
+        self._device, self.precision = torch.device("cpu"), "fp32"
+        self._network.to(self._device, torch.float32).to(memory_format=torch.channels_last)
+        self.batch, self.parallel, self._measured = CPU_BATCH, 1, True
 
     def _tell(self, code: str, text: str) -> None:
         """Add a notice in place of an earlier one of the same code: of several halvings the last counts."""
@@ -199,9 +205,10 @@ def _cuda_bf16() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; cuBLAS and cuDNN have words of their own for it."""
     import torch
 
     return isinstance(error, torch.OutOfMemoryError) or any(
-        words in str(error) for words in ("out of memory", "can't allocate memory")
+        words in str(error) for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
     )

@@ -1,4 +1,4 @@
-"""Write a result to a folder: masks, probability, overlays, table and summary."""
+"""Write a result to a folder: masks, probability, overlays, table and summary; on request a page and DICOM objects."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infnet.concurrency import cores, map_in_threads
-from infnet.errors import InfNetError
+from infnet.errors import InfNetError, UnwritableError
+from infnet.export.dicom import encapsulated, save, segmentation
+from infnet.export.dicom_report import report
 from infnet.export.nifti import write_nifti
+from infnet.export.page import page as write_page
 from infnet.export.png import probability_levels, write_png, write_stack
 from infnet.export.table import summary, write_csv, write_json
 from infnet.files import staging
@@ -23,24 +26,37 @@ from infnet.measure.statistics import Statistics
 from infnet.overlay import display, overlay
 from infnet.study import Segmentation, Study
 
-__all__ = ["overlay_images", "write_all", "write_nifti", "write_png"]
+__all__ = ["dicom_objects", "overlay_images", "write_all", "write_nifti", "write_png"]
 
-SUMMARY = "summary.json"
+SUMMARY, TABLE = "summary.json", "statistics.csv"
 OURS = re.compile(
     r"(mask|lungs|probability)(_\d{3,})?\.(png|nii\.gz)|overlay/slice_\d{3,}\.png|statistics\.csv|summary\.json"
+    r"|page\.pdf|dicom/(segmentation|report|page)\.dcm"
 )
 
 
 def write_all(
-    folder: str | Path, study: Study, result: Segmentation, statistics: Statistics, overlays: bool = True
+    folder: str | Path,
+    study: Study,
+    result: Segmentation,
+    statistics: Statistics,
+    overlays: bool = True,
+    *,
+    page: str | None = None,
+    dicom: bool = False,
 ) -> list[Path]:
     """Write everything the command line promises into `folder`; the paths written.
 
     mask, lungs, probability as .nii.gz on the source grid, or as .png (0/1/2; 16-bit probability) for loose pictures;
-    overlay/slice_NNN.png, statistics.csv, summary.json. All or nothing: a failure leaves `folder` as it was. Other
-    files in it stay; those of an earlier run that this one does not write again are removed.
-    Raises InfNetError where the folder cannot be written.
+    overlay/slice_NNN.png, statistics.csv, summary.json. page: the language ("en", "de") of page.pdf, which is left out
+    without one. dicom: dicom/segmentation.dcm where there is a lesion, dicom/report.dcm, and dicom/page.dcm.
+    All or nothing: a failure leaves `folder` as it was. Other files in it stay; those of an earlier run that this one
+    does not write again are removed. While files of an earlier run are replaced there is no summary.json: where there
+    is one, all files are of one run. Raises UnwritableError where the folder cannot be written, InfNetError where it is
+    a file, or where `dicom` cannot be made of the study.
     """
+    pdf = write_page(study, result, statistics, language=page or "en") if page or dicom else b""
+    objects = dicom_objects(study, result, statistics, pdf) if dicom else {}
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InfNetError(f"{folder}: is a file; give a folder to write to")
@@ -51,13 +67,14 @@ def write_all(
         # Beside a new folder, inside an existing one: that one's parent may be closed to us, as in a container.
         with staging(folder.parent if fresh else folder) as filled:
             names = _write(filled, study, result, statistics, overlays)
+            names += _write_further(filled, pdf if page else b"", objects)
             if fresh:
                 os.chmod(filled, 0o755)  # nosec B103  # as `mkdir` would have made it
                 filled.rename(folder)
             else:
                 _move(filled, folder, names)
     except OSError as error:
-        raise InfNetError(
+        raise UnwritableError(
             f"{folder}: cannot be written ({error.strerror or error}); make room or choose another folder"
         ) from error
     return [folder / name for name in names]
@@ -80,7 +97,7 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
         partial(volume, "probability", result.probability),
         partial(volume, "mask", result.labels),
         partial(volume, "lungs", result.lungs),
-        lambda: [write_csv(staging / "statistics.csv", statistics)],
+        lambda: [write_csv(staging / TABLE, statistics)],
         lambda: [write_json(staging / SUMMARY, summary(study, result, statistics))],
     ]
     drawings = overlay_images(study, result) if overlays else iter(())
@@ -89,6 +106,32 @@ def _write(staging: Path, study: Study, result: Segmentation, statistics: Statis
     pictures: Iterator[Callable[[], list[Path]]] = (partial(picture, *drawn) for drawn in drawings)
     written = map_in_threads(_call, chain(work, pictures), cores())
     return [path.relative_to(staging).as_posix() for paths in written for path in paths]
+
+
+def _write_further(staging: Path, pdf: bytes, objects: dict[str, Any]) -> list[str]:
+    names = []
+    if pdf:
+        (staging / "page.pdf").write_bytes(pdf)
+        names.append("page.pdf")
+    if objects:
+        (staging / "dicom").mkdir()
+    for name, dataset in objects.items():
+        save(dataset, staging / "dicom" / name)
+        names.append(f"dicom/{name}")
+    return names
+
+
+def dicom_objects(study: Study, result: Segmentation, statistics: Statistics, pdf: bytes) -> dict[str, Any]:
+    """DICOM datasets of a result by file name: SEG where there is a lesion, SR, and the page as encapsulated PDF.
+
+    Raises InfNetError where none can be made of the study.
+    """
+    seg = segmentation(study, result)
+    objects = {} if seg is None else {"segmentation.dcm": seg}
+    return objects | {
+        "report.dcm": report(study, result, statistics, seg),
+        "page.dcm": encapsulated(study, result, pdf),
+    }
 
 
 def _call(write: Callable[[], list[Path]]) -> list[Path]:
@@ -109,14 +152,21 @@ def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, ND
 
 
 def _move(staging: Path, folder: Path, names: list[str]) -> None:
-    """Move finished files into an existing folder, and remove what an earlier run left under our names."""
+    """Move finished files into an existing folder, and remove what an earlier run left under our names.
+
+    The summary goes first and comes last. The table is there all the time, so that a run was here is seen even after
+    a kill in between.
+    """
     stale: list[Path] = []
-    if (folder / SUMMARY).exists():
-        files = [p for p in (*folder.iterdir(), *(folder / "overlay").glob("*")) if p.is_file()]
+    if (folder / SUMMARY).exists() or (folder / TABLE).exists():
+        inside = ((folder / name).glob("*") for name in ("overlay", "dicom"))
+        files = [p for p in (*folder.iterdir(), *chain(*inside)) if p.is_file()]
         earlier = {path.relative_to(folder).as_posix(): path for path in files}
         stale = [path for name, path in earlier.items() if OURS.fullmatch(name) and name not in names]
     for name in names:
         (folder / name).parent.mkdir(exist_ok=True)
-        os.replace(staging / name, folder / name)
+    (folder / SUMMARY).unlink(missing_ok=True)
     for path in stale:
         path.unlink()
+    for name in sorted(names, key=lambda name: name == SUMMARY):
+        os.replace(staging / name, folder / name)

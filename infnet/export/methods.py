@@ -40,9 +40,10 @@ def methods(result: Segmentation) -> str:
     for key, unit in (("smallest_mm2", "mm2"), ("smallest_pixels", "pixels")):
         if facts.get(key):
             sentences.append(f"Lesions of less than {facts[key]:g} {unit} in a slice were dropped.")
+    edited = f"corrected {facts['corrected']}" if "corrected" in facts else "not edited by a reader"
     sentences.append(
-        "Involvement is the lesion within the lungs as a share of the lungs, lesion included. The masks were not "
-        "edited by a reader; the software is for research use only."
+        "Involvement is the lesion within the lungs as a share of the lungs, lesion included. The masks were "
+        f"{edited}; the software is for research use only."
     )
     return " ".join(sentences) + f"\n\n{CITATION}"
 

@@ -31,7 +31,8 @@ DECIMALS = 4  # in the CSV; the summary keeps every digit
 def write_csv(path: str | Path, statistics: Statistics) -> Path:
     """One row per slice of the source grid; an empty cell where there is no geometry or no lung.
 
-    slice: its number in the app, from 1; source_slice: its place in the mask, from 0; position_mm: see `measure`.
+    slice: its number in the app, from 1; source_slice: its place in the mask, from 0; position_mm: see `measure`. Where
+    a person has corrected the result, corrected_pixels and network_lesion_pixels say how far.
     """
     rows = statistics.rows()
     with Path(path).open("w", newline="", encoding="utf-8") as file:

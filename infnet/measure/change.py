@@ -10,10 +10,15 @@ import numpy as np
 from infnet.geometry.box import extent
 from infnet.geometry.grid import Grid, check_same
 from infnet.measure.statistics import Load, Region, Statistics
+from infnet.notices import Notice, warn
 from infnet.study import CLASS_NAMES, LUNG_NAMES, Segmentation, Study
 
 EDGE_SHARE = 0.02  # of the largest slice of lung, below which a slice counts as beside the lungs
 TOTAL, LESION = "both lungs", "all lesion"
+TWO_PATIENTS = warn(
+    "two-patients",
+    "The headers name two patients: a change from one to the other means nothing, unless one person goes by both.",
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,11 @@ def align(first: tuple[Study, Segmentation], second: tuple[Study, Segmentation])
         x, y, z = (b - a for a, b in zip(before.centre_mm, after.centre_mm, strict=True))
         shift = (x, y, z)
     return Alignment(before, after, scale, in_mm, shift)
+
+
+def two_patients(first: Study, second: Study) -> tuple[Notice, ...]:
+    """A warning where both studies say whom they show and it is not the same; nothing where one does not say."""
+    return (TWO_PATIENTS,) if first.patient and second.patient and first.patient != second.patient else ()
 
 
 def change(first: Statistics, second: Statistics) -> tuple[Change, ...]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.measure.metrics import Scores, all_scores, dice
-from infnet.notices import has
+from infnet.notices import Notice, has, warn
 from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
 
+HARDLY = 0.05  # Dice of masks that have next to nothing in common
 BOTH, ONLY_NETWORK, ONLY_REFERENCE = 1, 2, 3
 INFECTION = "infection"
 CLASSES = {"ggo": GGO, "consolidation": CONSOLIDATION}
@@ -80,17 +81,62 @@ def placed(study: Study, reference: Study) -> NDArray[Any]:
         raise GeometryError(
             f"{reference.name}: lies {apart:.0f} mm beside the study; give the reference of this very series"
         )
-    if not has(reference.notices, "orientation-assumed") and not _overlap(study, reference):
+    if (beside := _beside(study, reference)) is not None and np.isinf(beside):
         raise GeometryError(
             f"{reference.name}: lies in another part of space than the study; give the reference of this very series"
         )
     return mask
 
 
-def _overlap(study: Study, reference: Study) -> bool:
-    """Whether the boxes round both, along the axes of the patient, have a point in common."""
+def misplaced(study: Study, reference: Study) -> tuple[Notice, ...]:
+    """A warning where a mask that `placed` took in does not cover the very space of the study."""
+    beside = _beside(study, reference)
+    if beside is None or beside <= max(study.spacing):
+        return ()
+    text = (
+        f"By its header the reference covers another part of the patient than the study, up to {beside:.0f} mm beside "
+        "it. It is compared voxel by voxel all the same: make sure that it was drawn on this very series."
+    )
+    return (warn("reference-beside", text),)
+
+
+def doubts(result: Segmentation, reference: NDArray[Any]) -> tuple[Notice, ...]:
+    """Warnings where a reference hardly meets the lungs, or what the network marked: it may belong to another study.
+
+    reference and errors: as in `check`.
+    """
+    truth = _labels(reference, result.labels.shape)[0] > 0
+    if not truth.any():
+        return ()
+    notices = []
+    outside = float(np.mean(result.lungs[truth] == 0))
+    if outside > 0.5:
+        text = (
+            f"{100 * outside:.0f} % of the reference lies outside the lungs that the network found. It may have been "
+            "drawn on another series, or be stored upside down."
+        )
+        notices.append(warn("reference-outside-lungs", text))
+    network = result.labels > 0
+    if network.any() and (common := dice(network, truth)) < HARDLY:
+        text = (
+            f"Network and reference have next to nothing in common (Dice {common:.3f}). Look at the slices below: "
+            "where the lesions of both lie far apart, the reference belongs to another series."
+        )
+        notices.append(warn("reference-apart", text))
+    return tuple(notices)
+
+
+def _beside(study: Study, reference: Study) -> float | None:
+    """How far, mm, the boxes round both, along the axes of the patient, differ; infinite where they do not meet.
+
+    None where the place of one is not known.
+    """
+    if study.affine is None or reference.affine is None or has(reference.notices, "orientation-assumed"):
+        return None
     (low, high), (other_low, other_high) = _extent(study), _extent(reference)
-    return bool((low <= other_high).all() and (other_low <= high).all())
+    if (low > other_high).any() or (other_low > high).any():
+        return float("inf")
+    return float(np.abs([low - other_low, high - other_high]).max())
 
 
 def _extent(study: Study) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from infnet.geometry.grid import Grid, check_same
 from infnet.measure.connected import number_lesions
+from infnet.measure.correct import Corrected, compare
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 
 CLASS_KEYS = {GGO: "ggo", CONSOLIDATION: "consolidation"}
@@ -84,7 +85,8 @@ class SliceStatistics:
     """One slice; `index` runs along axis 0 of the source grid, from 0.
 
     number: what people call it, from 1 at the feet (the front, the patient's right, where slices were stored so).
-    position_mm: of its centre on that axis, LPS; None where it is not known.
+    position_mm: of its centre on that axis, LPS; None where it is not known. corrected: how many of its voxels a person
+    has given another class, and the lesion voxels of the networks alone; None where nobody corrected the result.
     """
 
     index: int
@@ -93,6 +95,7 @@ class SliceStatistics:
     outside_voxels: int
     number: int
     position_mm: float | None
+    corrected: tuple[int, int] | None = None
 
     def row(self) -> dict[str, Any]:
         """One flat row of the table: pixels, mm2 (None without geometry), shares in percent (None without lung)."""
@@ -107,6 +110,8 @@ class SliceStatistics:
             row[f"{prefix}lung_pixels"] = region.lesion.lung_voxels
             row[f"{prefix}lung_mm2"] = region.lesion.lung_mm2
         row["outside_pixels"] = self.outside_voxels
+        if self.corrected is not None:
+            row["corrected_pixels"], row["network_lesion_pixels"] = self.corrected
         return row
 
 
@@ -116,7 +121,8 @@ class Statistics:
 
     lesion_count: connected lesions, through the slices (26 neighbours) where `counted_in_3d`, else summed over the
     slices (8 neighbours), where one lesion counts once in each slice that cuts it. Mean HU: None where the pixels are
-    not HU or the region is empty; the lung's mean includes its lesions.
+    not HU or the region is empty; the lung's mean includes its lesions. corrected: by a person, and network: the lesion
+    and its share of the lungs before that; both None where nobody has corrected it.
     """
 
     total: Region
@@ -128,11 +134,17 @@ class Statistics:
     mean_hu_lesion: float | None
     mean_hu_by_class: Mapping[int, float | None]
     slices: tuple[SliceStatistics, ...]
+    corrected: Corrected | None = None
+    network: Load | None = None
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready numbers; None where there is no geometry, no HU or no lung."""
         lesion = self.total.lesion.summary()
+        by_hand = {}
+        if self.corrected and self.network:
+            by_hand = {"corrected_by_a_person": {**self.corrected.summary(), "network": self.network.summary()}}
         return {
+            **by_hand,
             "lesion_volume_ml": lesion["lesion_volume_ml"],
             "lung_volume_ml": lesion["lung_volume_ml"],
             "involvement_percent": lesion["involvement_percent"],
@@ -178,13 +190,13 @@ def measure(study: Study, result: Segmentation) -> Statistics:
         voxels = int(volume[codes].sum())
         return float(sums[codes].sum() / voxels) if study.is_hu and voxels else None
 
-    grid = Grid.of(study)
+    grid, (corrected, by_hand) = Grid.of(study), compare(study, result)
 
     def slice_(index: int, counts: NDArray[np.int64]) -> SliceStatistics:
         number = grid.slice_number(index)
         place = grid.position_mm(number - 1, grid.stored_along)
         # A single slice has an area but no volume.
-        return SliceStatistics(index, *_regions(counts, mm2, None), number, place)
+        return SliceStatistics(index, *_regions(counts, mm2, None), number, place, by_hand[index])
 
     lesion_codes = {c: [lung * 3 + c for lung in (OUTSIDE, RIGHT, LEFT)] for c in CLASS_KEYS}
     return Statistics(
@@ -197,7 +209,20 @@ def measure(study: Study, result: Segmentation) -> Statistics:
         mean_hu_lesion=mean([code for codes in lesion_codes.values() for code in codes]),
         mean_hu_by_class={c: mean(codes) for c, codes in lesion_codes.items()},
         slices=tuple(slice_(k, row) for k, row in enumerate(counts)),
+        corrected=corrected,
+        network=_own(result, counts, mm2, ml),
     )
+
+
+def _own(result: Segmentation, counts: NDArray[np.int64], mm2: float | None, ml: float | None) -> Load | None:
+    """The lesion as the networks found it; `counts` are those of the corrected slices. None where nobody corrected."""
+    if (before := result.before) is None:
+        return None
+    own = counts.copy()
+    for k, (labels, lungs) in enumerate(zip(before.labels, before.lungs, strict=True)):
+        if not (np.array_equal(labels, result.labels[k]) and np.array_equal(lungs, result.lungs[k])):
+            own[k] = np.bincount((lungs * np.uint8(3) + labels).ravel(), minlength=9)
+    return _regions(own.sum(0), mm2, ml)[0].lesion
 
 
 def _regions(counts: NDArray[np.int64], mm2: float | None, ml: float | None) -> tuple[Region, dict[int, Region], int]:

@@ -218,13 +218,6 @@ class InfNet(nn.Module):
                 self.ra2 = ReverseAttention(low, w2[0], kernel=3, refinements=2, head_kernel=3, edge=edge)
         self.parts = (partial_decoder, reverse_attention, edge_attention, fourth)
 
-    @property
-    def maps(self) -> tuple[str, ...]:
-        """The fields of its output that hold a map, whatever the input."""
-        *_, edge_attention, fourth = self.parts
-        fields = (FinerOutput if fourth else InfNetOutput)._fields
-        return fields if edge_attention else fields[:-1]
-
     def forward(self, x: Tensor) -> InfNetOutput | FinerOutput:
         if x.shape[-2] % 32 or x.shape[-1] % 32:
             raise ValueError(f"Inf-Net takes sides that are multiples of 32, not {tuple(x.shape[-2:])}")

@@ -29,9 +29,17 @@ SMALLEST_SHARE = 0.02  # pieces below this share of the largest are not lung
 
 
 def find_lungs(
-    study: Study, grey: NDArray[np.uint8], model: Model, report: Callable[[int], None] | None = None
+    study: Study,
+    grey: NDArray[np.uint8],
+    model: Model,
+    report: Callable[[int], None] | None = None,
+    part: slice = slice(None),
 ) -> NDArray[np.uint8]:
-    """Lungs of the upright slices `grey` of a study: 0 none, 1 right, 2 left. `report` gets the slices done."""
+    """Lungs of upright slices of a study: 0 none, 1 right, 2 left. `report` gets the slices done.
+
+    grey: all slices of the study (slice, row, column), or those of `part`. Of a part only a first look comes: what is
+    decided by the whole volume, such as which pieces are too small, is decided by the part.
+    """
     marked = np.zeros(grey.shape, bool)
     for i, plane in enumerate(mark(grey, model.engine, model.entry.size, model.entry.threshold)):
         marked[i] = plane
@@ -40,7 +48,7 @@ def find_lungs(
     marked = drop_outside(marked, grey)
     if study.is_hu and study.affine is not None:
         _, row_mm, column_mm = study.orientation.spacing(study.spacing)
-        marked = drop_air(marked, study.orientation.apply(study.pixels), row_mm * column_mm)
+        marked = drop_air(marked, study.orientation.apply(study.pixels)[part], row_mm * column_mm)
     return split_sides(clean(marked, study.volumetric), grey, study.volumetric)
 
 

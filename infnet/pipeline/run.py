@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from infnet.study import LEFT, LOWEST_THRESHOLD, RIGHT, Segmentation, Study, lab
 from infnet.version import __version__
 
 Progress = Callable[[int, int], None]
+PREVIEW_FROM = 12  # slices; shorter studies are there at once
 
 
 @dataclass(eq=False)
@@ -29,12 +30,14 @@ class Growing:
     """A result that is being computed.
 
     result: its arrays fill slice by slice, and the lungs of a slice may be extended by its lesions. ready: bool
-    (upright slice), whether the slice is final. first: the upright slice that somebody looks at, which may change at
+    (upright slice), whether the slice is final. previewed: bool (upright slice), whether it holds a first look, made
+    before the lungs of the whole study are known. first: the upright slice that somebody looks at, which may change at
     any time: it and its neighbours are next. None takes them in order; the result is the same.
     """
 
     result: Segmentation
     ready: NDArray[np.bool_]
+    previewed: NDArray[np.bool_]
     first: int | None = None
 
 
@@ -50,9 +53,10 @@ def segment(
 
     engines: from `load_engines`; the shipped ones are loaded once and kept when not given. known_lungs: uint8 (slice,
     row, column), a lung mask from elsewhere on the grid of the study (0 none, 1 right, 2 left), in place of the lung
-    network's. progress(done, total) is called after every batch of slices. watch is called once, when the lungs are
-    known, with the result that is filled from then on. Touches no file. Raises InfNetError where weights are missing or
-    damaged or `known_lungs` has other values, and GeometryError where it has another shape.
+    network's. progress(done, total) is called after every batch of slices. watch is called once, at the beginning, with
+    the result that is filled from then on; where it sets `first`, a first look at that slice of a longer study comes
+    before everything else. Touches no file. Raises InfNetError where weights are missing or damaged or `known_lungs`
+    has other values, and GeometryError where it has another shape.
     """
     if known_lungs is not None and known_lungs.shape != study.pixels.shape:
         raise GeometryError(f"{study.name}: lungs {known_lungs.shape} do not fit {study.pixels.shape}; keep the grid")
@@ -68,35 +72,20 @@ def segment(
         if progress:
             progress(done, 2 * count)
 
-    stored_lungs = known_lungs
-    if stored_lungs is None:
-        stored_lungs = np.ascontiguousarray(orientation.undo(find_lungs(study, grey, engines.lungs, report)))
-    lungs = orientation.apply(stored_lungs)
-    boxes = {i: box for i in range(count) if (box := network_box(lungs[i])) is not None}
-    report(2 * count - len(boxes))
-    maps = _Maps.of(study)
-    ready = np.ones(count, bool)
-    ready[list(boxes)] = False
+    maps = _Maps.of(study, known_lungs)
+    lungs = maps.lungs
     result = Segmentation(
         labels=orientation.undo(maps.labels),
         probability=orientation.undo(maps.probability),
-        lungs=stored_lungs,
-        notices=(*study.notices, *grey_notices, *_notices(study, orientation, lungs)),
+        lungs=orientation.undo(lungs) if known_lungs is None else known_lungs,
+        notices=(*study.notices, *grey_notices),
         consolidation=orientation.undo(maps.consolidation),
         consolidation_threshold=engines.classes.entry.threshold,
     )
-    growing = Growing(result, ready)
-    if watch:
-        watch(growing)
-    engine = engines.infection.engine
-    # What is fed together stays together whatever comes first, so that the order changes no bit of the result.
-    waiting = portions(list(boxes), engine.batch)
-    lock = threading.Lock()
+    growing = Growing(result, np.zeros(count, bool), np.zeros(count, bool))
 
-    def work(_: int) -> int:
-        with lock:
-            portion = waiting.pop(_nearest(waiting, growing.first))
-        crops = [(i, boxes[i]) for i in portion]
+    def infect(crops: list[tuple[int, Box]]) -> None:
+        """Find the infection in the lungs of slices, and its classes."""
         infected = []
         for (i, box), square in zip(crops, _infection(grey, crops, engines.infection), strict=True):
             uncut, inside = resize(square, box.shape), crop(lungs[i], box)
@@ -116,7 +105,37 @@ def segment(
             crop(maps.labels[i], box)[:] = label(
                 probability, share.astype(np.uint8), engines.threshold, result.consolidation_threshold
             )
-        ready[list(portion)] = True
+
+    def boxes_of(indices: Iterable[int]) -> list[tuple[int, Box]]:
+        return [(i, box) for i in indices if (box := network_box(lungs[i])) is not None]
+
+    if watch:
+        watch(growing)
+        if growing.first is not None and known_lungs is None and count >= PREVIEW_FROM:
+            part = slice(max(growing.first - 1, 0), growing.first + 2)
+            lungs[part] = find_lungs(study, grey[part], engines.lungs, part=part)
+            for crops in portions(boxes_of(range(count)[part]), engines.infection.engine.batch):
+                infect(list(crops))
+            growing.previewed[part] = True
+    if known_lungs is None:
+        found = find_lungs(study, grey, engines.lungs, report)
+        maps.clear(growing.previewed)
+        growing.previewed[:] = False
+        lungs[:] = found
+        del found
+    boxes = dict(boxes_of(range(count)))
+    growing.ready[[i for i in range(count) if i not in boxes]] = True
+    report(2 * count - len(boxes))
+    engine = engines.infection.engine
+    # What is fed together stays together whatever comes first, so that the order changes no bit of the result.
+    waiting = portions(list(boxes), engine.batch)
+    lock = threading.Lock()
+
+    def work(_: int) -> int:
+        with lock:
+            portion = waiting.pop(_nearest(waiting, growing.first))
+        infect([(i, boxes[i]) for i in portion])
+        growing.ready[list(portion)] = True
         return len(portion)
 
     done = 2 * count - len(boxes)
@@ -125,7 +144,8 @@ def segment(
         report(done)
 
     # Asked at the end: an engine may have had to change on the way.
-    notices = unique(result.notices, *(model.engine.notices for model in engines.models.values()))
+    unusual = _notices(study, orientation, lungs)
+    notices = unique(result.notices, unusual, *(model.engine.notices for model in engines.models.values()))
     return replace(result, notices=notices, provenance=_provenance(engines))
 
 
@@ -146,11 +166,21 @@ class _Maps:
     labels: NDArray[np.uint8]
     probability: NDArray[np.float32]
     consolidation: NDArray[np.uint8]
+    lungs: NDArray[np.uint8]
 
     @classmethod
-    def of(cls, study: Study) -> _Maps:
-        shape = study.pixels.shape
-        return cls(*(study.orientation.apply(np.zeros(shape, kind)) for kind in (np.uint8, np.float32, np.uint8)))
+    def of(cls, study: Study, lungs: NDArray[np.uint8] | None) -> _Maps:
+        """Maps for a study, with lungs that are known."""
+        labels, probability, consolidation, unknown = (
+            np.zeros(study.pixels.shape, kind) for kind in (np.uint8, np.float32, np.uint8, np.uint8)
+        )
+        stored = (labels, probability, consolidation, unknown if lungs is None else lungs)
+        return cls(*(study.orientation.apply(volume) for volume in stored))
+
+    def clear(self, slices: NDArray[np.bool_]) -> None:
+        """Forget what was found on slices."""
+        for volume in (self.labels, self.probability, self.consolidation, self.lungs):
+            volume[slices] = 0
 
 
 def _notices(study: Study, orientation: Orientation, lungs: NDArray[np.uint8]) -> tuple[Notice, ...]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Container
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infnet import weights
+from infnet.engine import Choice, Engine, choose, open_engine
 from infnet.errors import GeometryError, WeightsError
 from infnet.geometry.box import restore
 from infnet.geometry.grid import Grid
-from infnet.pipeline.inputs import grey_slices, network_box, squares, to_8_bits
+from infnet.pipeline.inputs import CHANNELS, grey_slices, network_box, squares, to_8_bits
 from infnet.pipeline.lungs import find_lungs
 from infnet.pipeline.models import load_engines
 from infnet.study import Study
+from infnet.weights import Entry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 # Stages and their fields in the network's output, in the order they arise; S_2 needs a fourth reverse attention.
 STAGES = {"S_g": "s_g", "S_5": "s5", "S_4": "s4", "S_3": "s3", "S_2": "s2", "edge": "edge"}
@@ -40,7 +43,8 @@ def stages(
     with them the box is the one that `segment` used, without them the lungs are found on this slice alone.
     Each map is float32 (row, column) on the upright slice, 0 outside the box of the lungs (everywhere, where the slice
     has no lung). The `prediction` within the lungs is the slice's infection probability. A network without a fourth
-    reverse attention has no S_2, one without edge attention no edge map. Runs the torch network, on the processor.
+    reverse attention has no S_2, one without edge attention no edge map. It runs as `segment` runs it; what is built
+    on first use is kept like the networks themselves.
 
     Raises GeometryError for an index out of range or lungs of another grid, WeightsError for an unknown network or one
     without stages.
@@ -59,12 +63,12 @@ def stages(
     else:
         slice_lungs = grid.orientation.apply(lungs)[index]
     box = network_box(slice_lungs)
-    network, size = _network(name)
-    rows, columns = shape
+    entry = _entry(name)
     if box is None:
-        return {stage: np.zeros((rows, columns), np.float32) for stage in _fields(network)}
-    maps = _run(network, squares(grey, [(0, box)], size))
-    return {stage: restore(probability, box, (rows, columns)) for stage, probability in maps.items()}
+        return {stage: np.zeros(shape, np.float32) for stage in _names(entry)}
+    rows, columns = shape
+    maps = _engine(name, choose())(squares(grey, [(0, box)], entry.size))[:, 0]
+    return {stage: restore(map_, box, (rows, columns)) for stage, map_ in zip(_names(entry), maps, strict=True)}
 
 
 def _single(study: Study, grid: Grid, index: int) -> Study:
@@ -76,24 +80,44 @@ def _single(study: Study, grid: Grid, index: int) -> Study:
     return replace(study, pixels=pixels, volumetric=False)
 
 
-@lru_cache(maxsize=2)
-def _network(name: str) -> tuple[nn.Module, int]:
-    """The torch network of a registry entry, kept, and the side of its input."""
+def _entry(name: str) -> Entry:
     entry = weights.find(name)
     if entry.network != "inf-net":
         raise WeightsError(f"{name}: has no stages to show; choose an Inf-Net")
-    return weights.load(name)[0], entry.size
+    return entry
 
 
-def _fields(network: nn.Module) -> dict[str, str]:
-    """The stages that this network has, and their fields in its output."""
-    maps: Any = network.maps
-    return {stage: field for stage, field in STAGES.items() if field in maps}
+def _names(entry: Entry) -> list[str]:
+    """The stages that a network with the options of this entry has."""
+    lacking = set()
+    if len(entry.options.get("attention_widths", ())) != 4:
+        lacking.add("S_2")
+    if not entry.options.get("edge_attention", True):
+        lacking.add("edge")
+    return [stage for stage in STAGES if stage not in lacking]
 
 
-def _run(network: nn.Module, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+@lru_cache(maxsize=2)
+def _engine(name: str, choice: Choice) -> Engine:
+    """The network of a registry entry with all its stages, kept: a batch of one slice gives (stage, 1, H, W)."""
+    entry = _entry(name)
+    names = _names(entry)
+    key = hashlib.sha256(f"{weights.fingerprint(entry)} {names}".encode()).hexdigest()
+    shape = (CHANNELS[entry.role], entry.size, entry.size)
+    return open_engine(lambda: _staged(weights.load(name)[0], names), key, shape, choice)
+
+
+def _staged(network: nn.Module, names: list[str]) -> nn.Module:
+    """The network with the logits of its stages, one after the other, as its output."""
     import torch
 
-    with torch.inference_mode():
-        out = network(torch.from_numpy(batch))
-    return {stage: torch.sigmoid(getattr(out, field))[0, 0].numpy() for stage, field in _fields(network).items()}
+    class Staged(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: Tensor) -> Tensor:
+            out = self.network(x)
+            return torch.cat([getattr(out, STAGES[name]) for name in names])
+
+    return Staged().eval()

@@ -53,30 +53,34 @@ class Found:
     skipped: tuple[tuple[str, str], ...]
 
 
-def find_series(paths: Paths) -> Found:
-    """List the series in files, folders or zips without decoding them.
+def find_series(paths: Paths, *, alias: str | None = None) -> Found:
+    """List the series in files, folders or zips without decoding them. alias: as for `read`.
 
     Raises ReadError where a path is missing or a zip is unsafe; finding nothing is no error.
     """
-    with gather(paths) as gathered:
+    with gather(paths, alias) as gathered:
         series = tuple(map(_describe, _readable(gathered)))
         return Found(series, tuple((s.file, s.reason) for s in gathered.skipped))
 
 
-def read(paths: Paths, *, series: str | None = None) -> Study:
+def read(paths: Paths, *, series: str | None = None, alias: str | None = None) -> Study:
     """Read one study from a file, a folder, a zip, or a list of these: DICOM, NIfTI or pictures, told by content.
 
     series: which one, where there are several: a key of `find_series`, or its number in that list from "1".
+    alias: what study and messages call the input where the names of its files may be a patient's; files in it are then
+    `alias/file_1` and so on, in the order of their names.
     Returns a Study on its own grid: slices ascend along their normal, HU where the file has HU.
     Raises ReadError, one line that says which file, why and what to do; SeveralSeriesError, with the list, where the
     caller must choose.
     """
-    with gather(paths) as gathered:
+    with gather(paths, alias) as gathered:
         readable = _readable(gathered)
         if not readable:
             raise _nothing(gathered)
         chosen = _choose(gathered.title, readable, series)
         study = chosen.load().with_notices(*gathered.notices)
+        if alias is not None and chosen.format != "DICOM":  # whose name is the number of the series
+            study = replace(study, name=alias)
         return _with_skipped(study, chosen, gathered)
 
 

@@ -17,14 +17,27 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from infnet.errors import ReadError
+from infnet.files import private_folder
 from infnet.notices import Notice, warn
 from infnet.read import sniff
-from infnet.read.files import LONGEST, MAX_BYTES, MAX_FILES, File, NotUsed, Skipped, in_words, one_line, refuse
+from infnet.read.files import (
+    LONGEST,
+    MAX_BYTES,
+    MAX_FILES,
+    File,
+    NotUsed,
+    Skipped,
+    in_words,
+    natural_key,
+    one_line,
+    refuse,
+)
 
 MAX_RATIO = 200  # times smaller than its contents: beyond it, and with much inside, a zip is a bomb
 RATIO_MATTERS = 256 << 20  # bytes of contents; a small phantom of one grey may well shrink 500 times
@@ -46,9 +59,13 @@ _REPACK = "pack the folder of one CT series again"
 
 @dataclass
 class Gathered:
-    """The usable files by kind, those left out, what is to be said of all, and a name for them together."""
+    """The usable files by kind, those left out, what is to be said of all, and a name for them together.
+
+    nameless: no label repeats the name of a file.
+    """
 
     title: str
+    nameless: bool = False
     files: dict[sniff.Kind, list[File]] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -64,46 +81,60 @@ class Gathered:
 
 
 @contextmanager
-def gather(paths: str | Path | Sequence[str | Path]) -> Iterator[Gathered]:
+def gather(paths: str | Path | Sequence[str | Path], alias: str | None = None) -> Iterator[Gathered]:
     """List the files in `paths` by kind; unpacked zips live until the context ends.
 
+    alias: what one path is called in place of its name; what lies in it, or several paths, are then `alias/file_1` and
+    so on, in the natural order of their names, and what is packed in a zip `.../member_1`.
     Raises ReadError where a path is missing, a folder is too large, or a zip is unsafe.
     """
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(p) for p in paths]
     if not given:
         raise refuse("input", "nothing was given", "give a DICOM folder, a zip, a NIfTI file or pictures")
-    gathered = Gathered(given[0].resolve().name if len(given) == 1 else f"{len(given)} files")
+    title = given[0].resolve().name if len(given) == 1 else f"{len(given)} files"
+    gathered = Gathered(title if alias is None else alias, nameless=alias is not None)
     with ExitStack() as stack:
-        for file in _walk(given):
+        for file in _walk(given, alias):
             try:
                 kind = sniff.kind_of(file)
             except NotUsed as why:
                 gathered.skip(file.label, why)
                 continue
             if kind == "zip":
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="infnet-"))
-                _unpack(file, Path(folder), gathered)
+                _unpack(file, stack, gathered)
             else:
                 gathered.add(file, kind)
         yield gathered
 
 
-def _walk(given: list[Path]) -> Iterator[File]:
+def _walk(given: list[Path], alias: str | None) -> Iterator[File]:
     count = 0
-    for path in given:
+    labels = [path.name for path in given]
+    if alias is not None:
+        labels = [alias] if len(given) == 1 else numbered(labels, f"{alias}/file")
+    for path, label in zip(given, labels, strict=True):
         if path.is_dir():
             files = _inside(path)
         elif path.is_file():
-            files = iter([File(path, path.name)])
+            files = iter([File(path, label)])
         elif path.exists():
-            raise refuse(path.name, "neither a file nor a folder", "give a file or a folder")
+            raise refuse(label, "neither a file nor a folder", "give a file or a folder")
         else:
-            raise refuse(path.name, "no such file or folder", "check the path")
-        for file in files:
-            count += 1
-            if count > MAX_FILES:
-                raise refuse(path.name, f"more than {MAX_FILES} files", "give the folder of one CT series")
-            yield file
+            raise refuse(label, "no such file or folder", "check the path")
+        found = list(islice(files, MAX_FILES - count + 1))
+        count += len(found)
+        if count > MAX_FILES:
+            raise refuse(label, f"more than {MAX_FILES} files", "give the folder of one CT series")
+        if alias is not None and path.is_dir():
+            neutral = numbered([file.label for file in found], f"{label}/file")
+            found = [replace(file, label=name) for file, name in zip(found, neutral, strict=True)]
+        yield from found
+
+
+def numbered(names: Sequence[str], word: str) -> list[str]:
+    """`word_1` in place of the first of `names` in their natural order, and so on; in the order of `names`."""
+    places = {at: place for place, at in enumerate(sorted(range(len(names)), key=lambda at: natural_key(names[at])), 1)}
+    return [f"{word}_{places[at]}" for at in range(len(names))]
 
 
 def _inside(folder: Path) -> Iterator[File]:
@@ -120,20 +151,22 @@ def _clutter(name: str) -> bool:
     return name.startswith(".") or name.lower() in ("thumbs.db", "desktop.ini")
 
 
-def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
-    """Write the usable members of a zip to `folder`, and list them in `gathered`."""
+def _unpack(file: File, stack: ExitStack, gathered: Gathered) -> None:
+    """Write the usable members of a zip to a folder that goes with `stack`, and list them in `gathered`."""
     _check_directory(file)
     try:
+        folder = stack.enter_context(private_folder())
         with zipfile.ZipFile(file.path) as archive:
             members = [m for m in archive.infolist() if not m.filename.endswith("/")]
-            _check_members(file, members)
+            _check_members(file, members, gathered.nameless)
             gathered.notices += _same_names(members)
             written = 0
-            for number, member in enumerate(members):
-                name = member.filename.replace("\\", "/")
+            names = [member.filename.replace("\\", "/") for member in members]
+            labels = numbered(names, "member") if gathered.nameless else names
+            for number, (member, name, label) in enumerate(zip(members, names, labels, strict=True)):
                 if _clutter(name.rsplit("/", 1)[-1]) or name.startswith("__MACOSX/"):
                     continue
-                target = File(folder / f"{number:06d}", f"{file.label}/{name}")
+                target = File(folder / f"{number:06d}", f"{file.label}/{label}")
                 try:
                     if stat.S_ISLNK(member.external_attr >> 16):
                         raise NotUsed("a link, not a file", _REPACK)
@@ -151,8 +184,9 @@ def _unpack(file: File, folder: Path, gathered: Gathered) -> None:
     except ReadError:
         raise
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise refuse(file.label, "no disk space to unpack it", "free some space") from None
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # those two mean a wrong offset
+            action = "free some space, or name another folder in TMPDIR"
+            raise refuse(file.label, f"no place to unpack it ({error.strerror})", action) from None
         raise refuse(file.label, "a damaged zip", "pack or download it again") from None
 
 
@@ -167,7 +201,7 @@ def _allowed(file: File) -> int:
     return max(file.path.stat().st_size * MAX_RATIO, RATIO_MATTERS)
 
 
-def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
+def _check_members(file: File, members: list[zipfile.ZipInfo], nameless: bool) -> None:
     """Refuse a zip that may harm the machine or cannot be unpacked. Raises ReadError."""
     if not members:
         raise refuse(file.label, "an empty zip", _REPACK)
@@ -176,7 +210,8 @@ def _check_members(file: File, members: list[zipfile.ZipInfo]) -> None:
         if not name:
             raise refuse(file.label, "a damaged zip: it holds a file without a name", _REPACK)
         if name.startswith("/") or ".." in name.split("/") or (len(name) > 1 and name[1] == ":"):
-            raise refuse(file.label, f"holds the unsafe name '{one_line(member.filename, 40)}'", _REPACK)
+            unsafe = "an unsafe name" if nameless else f"the unsafe name '{one_line(member.filename, 40)}'"
+            raise refuse(file.label, f"holds {unsafe}", _REPACK)
         if member.flag_bits & 1:
             raise refuse(file.label, "protected by a password", "unpack it first, or pack it without a password")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

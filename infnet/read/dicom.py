@@ -18,10 +18,10 @@ from infnet.read.dicom_pixels import stored_values, to_hu
 from infnet.read.dicom_slice import Slice
 from infnet.read.files import MAX_BYTES, NotUsed, in_words, names_someone, refuse
 from infnet.read.memory import check_room
-from infnet.read.reader import Format
+from infnet.read.reader import Format, keyed
 from infnet.read.stack import angle_from_axis, same_positions, stack
 from infnet.read.values import compact_grey, looks_like_hu
-from infnet.study import Study
+from infnet.study import Origin, Study
 
 KIND: Final = "dicom"  # of files, as `sniff` tells it
 NOISE = 250.0  # HU between neighbours, median, or half the mean: noise has 1000, the grainiest scans below 100
@@ -135,8 +135,10 @@ def _load(series: DicomSeries) -> Study:
     }
     if has(notices, BURNED_IN.code):
         source["burned_in_annotation"] = "YES"
+    origin = Origin(tuple(s.header.dataset for s in slices), tuple(s.frame for s in slices))
     name = "series" if facts.series_number is None else f"series {facts.series_number}"
-    return Study(pixels, affine, is_hu, name, unambiguous and even, tuple(notices), source)
+    volumetric = unambiguous and even
+    return Study(pixels, affine, is_hu, name, volumetric, tuple(notices), source, keyed(first.patient), origin)
 
 
 def _hu_or_grey(pixels: NDArray[Any], slices: list[Slice], notices: list[Notice]) -> tuple[NDArray[Any], bool]:

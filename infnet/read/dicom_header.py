@@ -63,12 +63,39 @@ _TAGS = [
     "PerFrameFunctionalGroupsSequence",
 ]
 
+# What DICOM results that go back to where the study came from repeat of it.
+_ORIGIN_TAGS = [
+    "SpecificCharacterSet",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientPosition",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "SliceThickness",
+    "DimensionOrganizationSequence",
+    "DimensionIndexSequence",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+]
+
 Get = Callable[[str], Any]  # a tag's value by its keyword
 
 
 def scan(file: File) -> list[Slice]:
     """The CT slices in `file`, usually one. Raises NotUsed, with the reason, where it holds none."""
-    dataset, syntax, guessed = tags.open_dataset(file, _TAGS, pixels=False)
+    dataset, syntax, guessed = tags.open_dataset(file, [*_TAGS, *_ORIGIN_TAGS], pixels=False)
     get = partial(tags.get, dataset)
     rows, columns = tags.integer(get("Rows")), tags.integer(get("Columns"))
     image_type = [str(word).upper() for word in tags.many(get("ImageType"))]
@@ -101,6 +128,7 @@ def scan(file: File) -> list[Slice]:
         patient=str(get("PatientID") or get("PatientName") or "").strip(" ^").lower(),
         odd=tuple(_oddities(dataset, guessed)),
         trouble=None,
+        dataset=dataset,
     )
     return _slices(dataset, replace(header, trouble=trouble_of(header, sign in (0, 1))), image_type)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Header:
     lowest and highest stored value that mean padding. has_lut: HU come from a table. series: UID, or "dicom" without
     one. private: words of the patient's name and number, lower case. patient: the number, or else the name, lower case;
     never shown. odd: what breaks the standard, in words. trouble: (reason, action) where the pixels cannot be used.
+    dataset: what results written as DICOM repeat of it, a pydicom Dataset without pixels; never shown.
     """
 
     file: File
@@ -58,6 +60,7 @@ class Header:
     patient: str
     odd: tuple[str, ...]
     trouble: tuple[str, str] | None
+    dataset: Any = field(repr=False)
 
     @property
     def frame_bytes(self) -> int:

@@ -6,6 +6,8 @@ and a series loads itself as a Study.
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from infnet.read.sniff import Kind
 
 Format = Literal["DICOM", "NIfTI", "pictures"]
+_KEY = secrets.token_bytes(32)  # of this process; kept nowhere, so that nobody can try names on what `keyed` gives
+
+
+def keyed(patient: str) -> str:
+    """What tells a patient from others in this process and leads back to nobody; empty for an empty one."""
+    return hashlib.blake2b(patient.encode(errors="replace"), key=_KEY, digest_size=16).hexdigest() if patient else ""
 
 
 class SeriesFile(Protocol):

@@ -49,6 +49,18 @@ def test_a_built_model_is_kept_and_its_network_is_not_built_again(cached):
         OpenVINOEngine(forbidden, "another key", (1, 4, 4), "fp32")
 
 
+def test_a_network_is_run_once_to_be_converted(cached):
+    class Counted(Scale):
+        runs = 0
+
+        def forward(self, x):
+            Counted.runs += 1
+            return super().forward(x)
+
+    OpenVINOEngine(Counted, "key", (1, 4, 4), "fp32")
+    assert Counted.runs == 1
+
+
 @pytest.mark.parametrize("harm", ["model.bin", "model.xml", cache.SUMS])
 def test_a_damaged_cache_is_built_again(cached, harm):
     batch = np.ones((1, 1, 4, 4), np.float32)

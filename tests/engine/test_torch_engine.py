@@ -112,6 +112,20 @@ def test_where_one_slice_is_too_much_for_the_device_the_processor_takes_over(mon
     )
 
 
+@pytest.mark.parametrize("words", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"])
+def test_a_device_that_cannot_even_hold_the_network_is_done_without(words):
+    class Large(Constant):
+        def to(self, *arguments, **options):
+            if torch.device("meta") in arguments:
+                raise RuntimeError(words)
+            return super().to(*arguments, **options)
+
+    engine = TorchEngine(Large([0.0]), "meta")
+    assert (engine(np.zeros((3, 1, 4, 4), np.float32)) == 0.5).all()
+    assert engine.name == f"torch {TORCH} cpu fp32"
+    assert texts(engine) == ("Memory of meta ran out even for the network: the processor took over.",)
+
+
 def test_no_memory_at_all_is_one_line_and_other_failures_keep_their_traceback():
     with pytest.raises(InfNetError, match="memory: not enough for one slice; close other programs"):
         TorchEngine(Cramped(room=0), "cpu")(np.zeros((1, 1, 4, 4), np.float32))

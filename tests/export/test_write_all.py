@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import infnet.export as export
-from infnet.errors import InfNetError
+from infnet.errors import InfNetError, UnwritableError
 from infnet.export import overlay_images, write_all
 from infnet.geometry.affine import axial_affine
 from infnet.measure.statistics import measure
@@ -108,7 +108,7 @@ def test_a_failure_leaves_the_folder_as_it_was(volume, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export, "write_csv", fail)
     for folder in (tmp_path, tmp_path / "new"):
-        with pytest.raises(InfNetError, match="No space left on device"):
+        with pytest.raises(UnwritableError, match="No space left on device"):
             write_all(folder, study, result, measure(study, result))
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from infnet.geometry.affine import axial_affine
-from infnet.measure.change import LESION, TOTAL, align, change, trend
+from infnet.measure.change import LESION, TOTAL, TWO_PATIENTS, align, change, trend, two_patients
 from infnet.measure.statistics import measure
 from infnet.phantom import chest
 from infnet.study import CONSOLIDATION, GGO, RIGHT, Segmentation, Study
@@ -106,3 +106,9 @@ def test_trend_has_a_row_for_each_date_region_and_class():
     assert march[TOTAL, LESION].percent == pytest.approx(12.5)
     assert march["left lung", "consolidation"].ml == pytest.approx(0.002)
     assert (tiny()[1].labels == CONSOLIDATION).sum() == 1
+
+
+def test_two_patients_are_named_and_silence_is_not_another_patient():
+    one, other, nobody = (replace(column(3, 0, 2, 1.0)[0], patient=patient) for patient in ("a", "b", ""))
+    assert two_patients(one, other) == (TWO_PATIENTS,)
+    assert two_patients(one, one) == two_patients(one, nobody) == two_patients(nobody, one) == ()

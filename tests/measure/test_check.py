@@ -9,7 +9,7 @@ import pytest
 
 from infnet.errors import GeometryError, InfNetError
 from infnet.geometry.affine import axial_affine
-from infnet.measure.check import check, difference, placed
+from infnet.measure.check import check, difference, doubts, misplaced, placed
 from infnet.measure.metrics import Scores, all_scores
 from infnet.notices import warn
 from infnet.study import CONSOLIDATION, GGO, Segmentation, Study
@@ -122,3 +122,37 @@ def test_a_mask_of_another_format_that_cannot_overlap_is_refused():
     with pytest.raises(GeometryError, match=r"^mask: lies in another part of space than the study; give the reference"):
         placed(study, far)
     placed(study, far.with_notices(warn("orientation-assumed", "No place is known.")))
+
+
+def test_a_mask_that_lies_beside_the_study_is_said():
+    pixels = np.zeros((4, 6, 8), np.int16)
+    study = Study(pixels, axial_affine((5.0, 1.0, 1.0)), source={"format": "DICOM"})
+
+    def words(spacing: tuple[float, float, float], origin: tuple[float, float, float]) -> list[str]:
+        mask = Study(pixels, axial_affine(spacing, origin), False, source={"format": "NIfTI"})
+        assert placed(study, mask).shape == pixels.shape
+        return [notice.text for notice in misplaced(study, mask)]
+
+    assert words((5.0, 1.0, 1.0), (3.0, 0.0, 0.0)) == []
+    assert "up to 6 mm beside" in words((5.0, 1.0, 1.0), (6.0, 0.0, 0.0))[0]
+    assert "up to 16 mm beside" in words((9.0, 1.0, 1.0), (0.0, 0.0, 2.0))[0]  # 4 slices of 9 mm, not of 5
+    picture = Study(np.ones((4, 6, 8), np.uint8), None, is_hu=False)
+    assert misplaced(study, picture) == ()
+
+
+def test_a_mask_that_meets_neither_lungs_nor_lesions_is_doubted():
+    result = found()
+    result.lungs[:, 3] = 0
+    reference = np.zeros((3, 4, 4), np.uint8)
+    assert doubts(result, reference) == ()
+    assert doubts(result, result.labels) == ()
+    reference[0, 3, :3] = 1
+    reference[1, 2, 2:] = 1  # 2 of 5 in the lungs, none on a lesion
+    outside, apart = doubts(result, reference)
+    assert (outside.code, apart.code) == ("reference-outside-lungs", "reference-apart")
+    assert outside.text.startswith("60 % of the reference")
+    assert "Dice 0.000" in apart.text
+    reference[0, 1:3, 1:3] = 1  # 6 of 9 in the lungs, and 4 on a lesion
+    assert doubts(result, reference) == ()
+    nothing = replace(result, labels=np.zeros_like(result.labels))
+    assert doubts(nothing, reference) == ()

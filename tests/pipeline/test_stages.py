@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from infnet import weights
 from infnet.errors import GeometryError, WeightsError
 from infnet.geometry.grid import Grid
 from infnet.networks import build
@@ -69,23 +72,33 @@ def test_a_slice_without_lung_is_zero_everywhere(known):
         ({"attention_widths": [8, 8, 8, 8], "edge_attention": False}, ["S_g", "S_5", "S_4", "S_3", "S_2"], "S_2"),
     ],
 )
-def test_a_network_shows_the_stages_that_it_has(known, monkeypatch, options, names, last, box):
+def test_a_network_shows_the_stages_that_it_has(known, monkeypatch, tmp_path, options, names, last, box):
     phantom, result = known
     torch.manual_seed(0)
     network = build("inf-net", backbone="resnet10t", **options).eval()
-    monkeypatch.setattr(module, "_network", lambda name: (network, 64))
+    entry = replace(weights.find(weights.default("infection")), options=options, size=64)
+    monkeypatch.setenv("INFNET_CACHE", str(tmp_path))
+    monkeypatch.setattr(weights, "find", lambda name: entry)
+    monkeypatch.setattr(weights, "load", lambda name: (network, entry))
+    monkeypatch.setattr(module, "_engine", module._engine.__wrapped__)
     maps = stages(phantom.study, 1, lungs=result.lungs if box == "lungs" else np.zeros_like(result.lungs))
     assert list(maps) == names
     assert prediction(maps) == last
     assert all(m.shape == (192, 192) and m.any() == (box == "lungs") for m in maps.values())
 
 
-def test_the_network_is_kept(known):
+def test_the_network_is_kept_between_slices_and_between_programs(known, monkeypatch, tmp_path):
     phantom, result = known
-    stages(phantom.study, 1, lungs=result.lungs)
-    before = module._network.cache_info().misses
+    monkeypatch.setenv("INFNET_CACHE", str(tmp_path))
+    module._engine.cache_clear()
+    first = stages(phantom.study, 1, lungs=result.lungs)
     stages(phantom.study, 2, lungs=result.lungs)
-    assert module._network.cache_info().misses == before
+    assert module._engine.cache_info().misses == 1
+    module._engine.cache_clear()  # another program
+    monkeypatch.setattr(weights, "load", None)  # building the torch network again takes seconds
+    again = stages(phantom.study, 1, lungs=result.lungs)
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    module._engine.cache_clear()
 
 
 def test_16_bit_grey_is_read_by_the_range_of_the_whole_study(known):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import stat
 import struct
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from PIL import Image
 
 import infnet
+from infnet.__main__ import main
 from infnet.errors import ReadError, SeveralSeriesError
 from infnet.read import archive, find_series
 
@@ -169,3 +173,53 @@ def test_an_empty_zip_and_one_without_images(tmp_path):
         infnet.read(path)
     assert len(find_series(path).skipped) == 3
     assert find_series(path).series == ()
+
+
+def killed_while_reading(packed: Path, scratch: Path) -> None:
+    """A process that has unpacked a zip, and is killed before it could remove that."""
+    code = f"""
+import os, signal, sys, tempfile
+sys.path[:0] = {sys.path!r}
+tempfile.tempdir = {str(scratch)!r}
+from infnet.read.archive import gather
+with gather({str(packed)!r}):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+
+
+def start_the_app() -> None:
+    from app.core import session
+
+    session.registry.clear()
+    session.registry()
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda folder: main(["segment", str(folder / "none"), "--out", str(folder / "out")]),
+        lambda folder: main(["batch", str(folder / "none"), str(folder / "out")]),
+        lambda folder: start_the_app(),
+    ],
+    ids=["segment", "batch", "app"],
+)
+def test_what_a_killed_program_unpacked_goes_at_the_next_start(scratch, tmp_path, start):
+    packed = pack(tmp_path / "a.zip", {"a.png": b"\x89PNG\r\n\x1a\n"})
+    with archive.gather(packed) as mine:
+        killed_while_reading(packed, scratch)
+        assert len(list(scratch.glob("*/*"))) == 2
+        start(tmp_path)
+        assert [path.parent for path in scratch.glob("*/*")] == [mine.of("picture")[0].path.parent], "that in use stays"
+    assert not list(scratch.iterdir())
+
+
+def test_a_zip_that_finds_no_place_to_be_unpacked_is_one_line(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("slice", b"x")
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(ReadError, match=r"a.zip: no place to unpack it \(No space left on device\); free some space"):
+        infnet.read(tmp_path / "a.zip")

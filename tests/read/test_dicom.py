@@ -178,6 +178,22 @@ def test_no_patient_name_anywhere(tmp_path):
     assert "doe" not in said
     assert "jane" not in said
     assert "pid4711" not in said
+    assert study.patient
+    assert not {"doe", "4711"} & set(study.patient.split())
+    assert study.patient not in repr(study)
+
+
+def test_patients_are_told_apart_by_what_leads_back_to_nobody(tmp_path):
+    def token(name, **tags):
+        return infnet.read(save_series(tmp_path / name, hu_volume(3), **tags)).patient
+
+    one = token("a", PatientID="PID1")
+    assert token("b", PatientID=" pid1", PatientName="Other^Spelling") == one
+    assert token("c", PatientID="PID2") not in (one, "")
+    assert token("d", PatientID=None, PatientName=None) == ""
+    code = "import infnet, sys; print(infnet.read(sys.argv[1]).patient)"
+    elsewhere = subprocess.run([sys.executable, "-c", code, tmp_path / "a"], capture_output=True, text=True, check=True)
+    assert elsewhere.stdout.strip() not in (one, "")  # another process, another key: nobody can try names on it
 
 
 def test_missing_positions_fall_back_to_instance_numbers(tmp_path):

@@ -23,9 +23,10 @@ BLOCK = 64  # neighbouring numbers of `infection_free` that are one group
 def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool = False) -> list[Example]:
     """Your own slices: `base`/images upright, `base`/`masks` beside them with the same names.
 
-    Masks hold 0 and 255, or with `classes` 0, 1, 2. With lung masks in `base`/`lungs` a slice is cropped to the lungs
-    and one without lung is left out; without such a folder slices are taken as cropped already. Groups (patients) come
-    from `base`/groups.csv, with columns name and group, else from the name up to its last underscore.
+    Masks hold 0 and 255, or with `classes` 0, 1, 2; those are in `base`/classes where there is such a folder. With lung
+    masks in `base`/`lungs` a slice is cropped to the lungs and one without lung is left out; without such a folder
+    slices are taken as cropped already. Groups (patients) come from `base`/groups.csv, with columns name and group,
+    else from the name up to its last underscore.
     """
     groups = {}
     if (base / "groups.csv").exists():
@@ -33,7 +34,7 @@ def folder(base: Path, masks: str = "masks", lungs: str = "lungs", classes: bool
             groups = {row["name"]: row["group"] for row in csv.DictReader(file)}
 
     images = files(base / "images")
-    mask_of = masks_beside(base / masks)
+    mask_of = masks_beside(base / ("classes" if classes and (base / "classes").is_dir() else masks))
     lungs_of = masks_beside(base / lungs, "lung mask") if (base / lungs).is_dir() else None
 
     def read(path: Path) -> Example | None:

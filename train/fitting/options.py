@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from infnet import weights
 from infnet.errors import InfNetError
 from infnet.networks import build
 from train.arguments import flag
@@ -86,9 +87,12 @@ def training_parser(doc: str | None, own: Sequence[str] = (), networks: Sequence
 
 
 def configure(options: argparse.Namespace, base: TrainConfig) -> TrainConfig:
-    """`base` with what was given on the command line in its place."""
+    """`base` with what was given on the command line in its place; a shipped --init brings its network's options."""
     names = (*FIELDS, *OWN_FIELDS, "precision", "network", "options")
     given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    shipped = weights.registry().get(getattr(options, "init", None) or "")
+    if shipped is not None and shipped.network == given.get("network", base.network):
+        given.setdefault("options", shipped.options)
     return replace(base, **given)
 
 
