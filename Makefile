@@ -13,7 +13,7 @@ TESTS ?=
 BENCH ?=
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help app demo test lint audit docs bench browser clean
+.PHONY: help app demo test lint audit docs bench browser archive clean
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
@@ -28,7 +28,7 @@ demo: .venv/.app ## the small Gradio page, with an API, on http://localhost:7860
 	$(BIN)/python -m app.gradio_demo
 
 # What starts a server is left to itself: it waits for a browser, and a busy machine makes that wait long.
-test: .venv/.dev browser ## all tests; TESTS="tests/app -k slider" for some of them
+test: .venv/.dev browser archive ## all tests; TESTS="tests/app -k slider" for some of them
 ifeq ($(TESTS),)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not server"
 	$(BIN)/python -m pytest -m "server and not slow"
@@ -85,3 +85,13 @@ browser:
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
 	    >/dev/null && exit 0; fi; \
 	echo "No Chromium found: the browser tests are skipped. To run them: sudo apt-get install chromium"
+
+# The tests of DICOM results ask the programs that hospitals use; without them those tests are skipped.
+archive:
+	@if command -v dciodvfy >/dev/null && command -v storescu >/dev/null && command -v Orthanc >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Orthanc, DCMTK and dicom3tools for the tests of DICOM results ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    orthanc orthanc-dicomweb dcmtk dicom3tools >/dev/null && exit 0; fi; \
+	echo "No Orthanc, DCMTK or dicom3tools found: the tests that need them are skipped. To run them:" \
+	  "sudo apt-get install orthanc orthanc-dicomweb dcmtk dicom3tools"

@@ -10,7 +10,6 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +25,7 @@ from app.core.texts import RESEARCH_USE
 from app.demo.guard import Guard, Login, Owners, allowed_hosts
 from app.demo.page import CSS, THEME, build
 from app.demo.uploads import private_uploads
+from infnet.files import private_folder
 from infnet.pipeline.models import Engines, forget_engines
 
 VISITS = 32  # studies held at once; the one that was idle longest goes first
@@ -114,10 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         auth = login(options.auth, options.share)
         patience()  # a wrong setting is told now, and not to the first visitor
         engines = infnet.load_engines(options.model)
-        with (
-            tempfile.TemporaryDirectory(prefix="infnet-demo-", ignore_cleanup_errors=True) as folder,
-            gradio_files_in(Path(folder)) as owners,
-        ):
+        with private_folder() as folder, gradio_files_in(folder) as owners:
             demo = build(engines, owners, partial(renewed, options.model))
             address = launch(demo, owners, options.port, auth, options.share)
             print(f"infnet demo on {address} (Ctrl-C stops it). {RESEARCH_USE}", flush=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.core import session
+from app.core import models, session
 from app.views import about, check, compare, numbers, study, viewer
 from app.views.parts import panels
 
@@ -25,6 +25,7 @@ session.case()
 session.keep_settings()
 if (wanted := session.next_page(page.url_path or "study")) is not None:
     st.switch_page(PAGES[wanted])
-panels.frame()
+panels.frame(page.title)
 page.run()
 panels.footer()
+models.warm()

@@ -1,4 +1,5 @@
-"""The two widgets of our own: a slice that tells HU and class under the pointer, and the lesion load along slices.
+"""The widgets of our own: a slice that tells HU and class under the pointer, the lesion load along slices, a pulse, and
+what is said to screen readers.
 
 What they draw goes to the browser in the message itself: no address on the server ever serves a patient's picture.
 """
@@ -6,7 +7,7 @@ What they draw goes to the browser in the message itself: no address on the serv
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from app.core.pictures import SlicePicture
+from app.core.tokens import new_token
 from infnet.overlay import COLOURS
 from infnet.study import CONSOLIDATION, GGO
 
@@ -33,11 +35,14 @@ LOAD_CSS = """
   border-bottom: 1px solid var(--st-border-color)}
 .infnet-load .now {opacity: .25}
 """
+UNSEEN_CSS = """
+.infnet-unseen {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
+"""
 
 
-def _component(name: str, css: str, html: str) -> Any:
-    """The component `infnet_NAME` with the script NAME.js."""
-    script = (HERE / f"{name}.js").read_text()
+def _component(name: str, css: str, html: str, *modules: str) -> Any:
+    """The component `infnet_NAME` with the script NAME.js, which may use what `modules` hold."""
+    script = "".join((HERE / module).read_text() for module in (*modules, f"{name}.js"))
     return st.components.v2.component(f"infnet_{name}", js=script, css=css, isolate_styles=False, html=html)
 
 
@@ -46,15 +51,30 @@ _slice = _component(
     SLICE_CSS,
     '<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
 )
+_pulse = _component("pulse", "", "<i hidden></i>", "volume/src/page.js")
 _load = _component("load", LOAD_CSS, '<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>')
+
+_status = _component("status", UNSEEN_CSS, '<div role="status" class="infnet-unseen"></div>')
 
 
 def show_slice(
-    picture: SlicePicture, number: int, count: int, key: str, go: Callable[[int], None], tall: str = "60vh"
+    picture: SlicePicture,
+    number: int,
+    count: int,
+    key: str,
+    go: Callable[[int], None],
+    tall: str = "60vh",
+    view: str = "",
+    ahead: Mapping[int, SlicePicture] | None = None,
 ) -> None:
-    """One slice, `number` of `count` from 1; `go` gets the number that keys or wheel ask for. `tall`: a CSS length."""
+    """One slice, `number` of `count` from 1; `go` gets the number that keys or wheel ask for. `tall`: a CSS length.
+
+    ahead: slices, by their numbers, that are shown at once when they are asked for. view: what the pictures have in
+    common; one that was sent is shown again only within its view.
+    """
     rows, columns = picture.values.shape
     starts, kinds = _runs(picture.codes)
+    others = ahead or {}
     head = json.dumps(
         {
             "png": len(picture.png),
@@ -70,9 +90,12 @@ def show_slice(
             "tall": f"max({tall}, 16rem)",
             "signed": picture.values.dtype == np.int16,
             "runs": len(starts),
+            "view": view,
+            "ahead": [{"number": n, "alt": other.alt, "size": len(other.png)} for n, other in others.items()],
         }
     ).encode()
-    parts = (head, picture.png, picture.values.tobytes(), starts.tobytes(), kinds.tobytes())
+    parts = [head, picture.png, picture.values.tobytes(), starts.tobytes(), kinds.tobytes()]
+    parts += [other.png for other in others.values()]
     _slice(data=len(head).to_bytes(4, "little") + b"".join(parts), key=key, on_slice_change=lambda: _asked(key, go))
 
 
@@ -93,7 +116,21 @@ def show_load(loads: Sequence[tuple[int, int]], number: int, alt: str, key: str,
     )
 
 
+def pulse(key: str, seconds: float) -> None:
+    """Draw the fragment that this stands in again `seconds` from now, or later: never while a click is under way.
+
+    A fragment's own `run_every` does not wait for that, and can bring back the page that somebody has just left.
+    """
+    data = {"every": round(1000 * seconds), "drawn": new_token()}  # the browser counts from each drawing
+    _pulse(data=data, key=key, on_beat_change=lambda: None)
+
+
 def _asked(key: str, go: Callable[[int], None]) -> None:
     value: Any = st.session_state[key].slice
     if isinstance(value, int | float):
         go(int(value))
+
+
+def say(topic: str, text: str) -> None:
+    """Let screen readers say `text`, when it is another one than was said last of `topic`."""
+    _status(data={"topic": topic, "text": text}, key=f"status-{topic}")

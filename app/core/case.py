@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 import infnet
+from app.core.corrections import Revisions
 from app.core.jobs import Job
 from app.core.tokens import new_token
+from infnet.notices import Notice
 from infnet.pipeline.run import Growing
 
 GRACE = 120.0  # seconds that a case outlives its last browser and its last run
@@ -25,9 +27,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A mask to check a result against, on the study's grid. token: tells it from every other reference."""
+    """A mask to check a result against, on the study's grid.
+
+    notices: what is odd about its place. token: tells it from every other reference.
+    """
 
     mask: NDArray[Any]
+    notices: tuple[Notice, ...] = ()
     token: int = field(default_factory=new_token)
 
 
@@ -37,8 +43,8 @@ class Exam:
 
     study: its name is neutral; `label` is the one that came with the files; `date` what the user calls it. job: the
     segmentation; growing: what run number `run` has found so far; others: those of other networks, by name. mirrored:
-    probabilities of the mirrored study. reference: a mask to check against. cache: what pages made from all that,
-    see `once`. token: tells it from every other exam.
+    probabilities of the mirrored study. reference: a mask to check against. revisions: what a person has corrected.
+    cache: what pages made from all that, see `once`. token: tells it from every other exam.
     """
 
     study: infnet.Study
@@ -50,6 +56,7 @@ class Exam:
     others: dict[str, Job] = field(default_factory=dict)
     mirrored: Job | None = None
     reference: Reference | None = None
+    revisions: Revisions = field(default_factory=Revisions)
     cache: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     token: int = field(default_factory=new_token)
 
@@ -98,6 +105,7 @@ def forget(exam: Exam) -> None:
         job.stop()
         job.result = None
     exam.job = exam.growing = exam.mirrored = exam.reference = None
+    exam.revisions = Revisions()
     exam.others.clear()
     exam.cache.clear()
 

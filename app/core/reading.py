@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import infnet
+from app.core import units
 from infnet import weights
+from infnet.measure.correct import Corrections, corrected
 from infnet.measure.statistics import Statistics, measure
 from infnet.measure.thresholds import reread
 from infnet.notices import NO_MILLIMETRES, without
@@ -37,7 +39,8 @@ class Settings:
 class Reading:
     """A study with its millimetres, its result at `threshold`, and the numbers of both.
 
-    token: the run that made the result (`Job.token`); with `settings` it tells one reading from every other.
+    result: as a person has corrected it, at any threshold. token: the run that made it (`Job.token`); with `settings`
+    and `revision`, that of the corrections, it tells one reading from every other.
     """
 
     study: infnet.Study
@@ -46,11 +49,25 @@ class Reading:
     threshold: float
     settings: Settings = Settings()
     token: int = 0
+    revision: int = 0
 
     @property
-    def key(self) -> tuple[int, Settings]:
+    def key(self) -> tuple[int, Settings, int]:
         """What caches know it by."""
-        return self.token, self.settings
+        return self.token, self.settings, self.revision
+
+    @property
+    def network(self) -> infnet.Segmentation:
+        """The result without anybody's corrections."""
+        return self.result.before or self.result
+
+    @property
+    def corrected(self) -> str:
+        """What a person has changed, beside what the networks found; "" where nobody has."""
+        change, own = self.statistics.corrected, self.statistics.network
+        if change is None or own is None:
+            return ""
+        return f"Corrected {change.text}. The network's own: {units.amount(own)}, {units.percent(own)}."
 
     @property
     def slices(self) -> int:
@@ -63,8 +80,14 @@ class Reading:
         return worst_slice(lesion_loads(self.study, self.result.labels))
 
 
-def read(study: infnet.Study, result: infnet.Segmentation, settings: Settings | None = None, token: int = 0) -> Reading:
-    """The result of a study as `settings` want it read; no network runs."""
+def read(
+    study: infnet.Study,
+    result: infnet.Segmentation,
+    settings: Settings | None = None,
+    token: int = 0,
+    corrections: tuple[Corrections, int] | None = None,
+) -> Reading:
+    """The result of a study as `settings` want it read, with corrections of this revision; no network runs."""
     settings = settings or Settings()
     default = default_threshold(result)
     threshold = default if settings.threshold is None else settings.threshold
@@ -76,7 +99,9 @@ def read(study: infnet.Study, result: infnet.Segmentation, settings: Settings | 
         result = replace(result, notices=without(result.notices, NO_MILLIMETRES))
     if threshold != default or settings.smallest:
         result = reread(study, result, threshold, settings.smallest)
-    return Reading(study, result, measure(study, result), threshold, settings, token)
+    by_hand, revision = corrections or (Corrections(), 0)
+    result = corrected(study, result, by_hand)
+    return Reading(study, result, measure(study, result), threshold, settings, token, revision)
 
 
 def lesion_loads(study: infnet.Study, labels: NDArray[np.uint8], plane: str = "Axial") -> NDArray[np.int64]:

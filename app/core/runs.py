@@ -35,7 +35,6 @@ def start(exam: Exam) -> None:
 
     watch(None)
     exam.job = _segment(exam.study, None, watch)
-    st.session_state.follow = True
 
 
 def start_other(exam: Exam, network: str) -> None:
@@ -111,7 +110,12 @@ def reading(exam: Exam | None, network: str | None = None) -> Reading | None:
         chosen.get("mm") if exam.study.is_picture else None,
         exam.label if chosen.get("show_name") else None,
     )
-    return exam.once(f"reading {network}", (job.token, settings), lambda: read(exam.study, result, settings, job.token))
+    corrections = exam.revisions.current if network is None else None
+    return exam.once(
+        f"reading {network}",
+        (job.token, settings, corrections and corrections[1]),
+        lambda: read(exam.study, result, settings, job.token, corrections),
+    )
 
 
 def once(exam: Exam, name: str, reading: Reading, make: Callable[[], T]) -> T:

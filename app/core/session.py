@@ -13,12 +13,17 @@ import infnet
 from app.core import runs
 from app.core.browser import COOKIE, secret
 from app.core.case import Case, Exam, Registry, forget
+from infnet.files import sweep
 
 # Settings that belong to one patient's study: they go when it is closed.
 OF_THE_STUDY = (
     "slice",
     "slice-coronal",
     "slice-sagittal",
+    "volume-go",
+    "volume-taken",
+    "volume-answered",
+    "volume-refused",
     "plane",
     "view",
     "beside",
@@ -29,12 +34,16 @@ OF_THE_STUDY = (
 )
 OF_THE_UPLOAD = ("series", "choice", "error")
 # Streamlit drops the value of a widget whose page is left, unless the script sets it again.
-LASTING = (*OF_THE_STUDY, "overlay", "marks", "style", "window", "manual", "opacity")
+LASTING = (*OF_THE_STUDY, "viewer", "overlay", "marks", "style", "window", "manual", "opacity")
 
 
 @st.cache_resource(show_spinner=False)
 def registry() -> Registry:
-    """The open cases of all sessions. Each is reached by its own token and browser only, and goes soon after it."""
+    """The open cases of all sessions. Each is reached by its own token and browser only, and goes soon after it.
+
+    Made once, when the server has started: uploads that a killed one left are removed.
+    """
+    sweep()
     return Registry(_has_browser)
 
 
@@ -55,9 +64,10 @@ def _browser() -> str:
 
 def case() -> Case | None:
     """What this session has open; after a reload of the same browser, what the address still names."""
+    cases = registry()  # made with the first page: a server that starts sweeps at once
     current: Case | None = st.session_state.get("case")
     if current is None and (token := st.query_params.get("case")):
-        current = registry().find(token, _session(), _browser())
+        current = cases.find(token, _session(), _browser())
     if current is None or current.closed:
         st.session_state.pop("case", None)
         if "case" in st.query_params:
@@ -88,24 +98,25 @@ def setting(key: str, default: Any) -> str:
     return key
 
 
+def viewer(default: str) -> str:
+    """The viewer that somebody has chosen by hand, or `default`."""
+    return str(st.session_state.get("viewer") or default)
+
+
 def go_to(page: str) -> None:
     """Show another page on the next run, unless the user has gone elsewhere by then."""
     st.session_state.go_to = (st.session_state.get("page"), page)
 
 
 def next_page(page: str) -> str | None:
-    """The page to switch to from `page`, which the user is on now: where a button of this page leads, or from Study
-    to the viewer when a run that was watched there has ended. Decided before anything is drawn, and only for the page
-    that asked, so that a click on another page is never lost.
+    """The page to switch to from `page`, which the user is on now: where a button of this page leads. Decided before
+    anything is drawn, and only for the page that asked, so that a click on another page is never lost.
+
+    Nothing switches a page by itself, at the end of a run for example: a question of a fragment of the old page that
+    is on its way then makes Streamlit draw that page into the new one.
     """
     st.session_state.page = page
     origin, wanted = st.session_state.pop("go_to", (None, None))
-    watched = st.session_state.get("follow", False)
-    if page != "study":
-        st.session_state.pop("follow", None)  # somebody went elsewhere meanwhile: leave them there
-    elif watched and (current := exam()) is not None and current.job is not None and current.job.state == "done":
-        st.session_state.pop("follow")
-        return "viewer"
     return wanted if origin == page else None
 
 
@@ -144,7 +155,7 @@ def close_case() -> None:
     closed: Case | None = st.session_state.pop("case", None)
     if closed is not None:
         registry().close(closed)
-    for key in (*OF_THE_STUDY, *OF_THE_UPLOAD, "follow", "previewed"):
+    for key in (*OF_THE_STUDY, *OF_THE_UPLOAD, "previewed"):
         st.session_state.pop(key, None)
     fresh_uploaders()
 

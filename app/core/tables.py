@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.core import units
-from infnet.measure.statistics import Load, SliceStatistics, Statistics
+from infnet.measure.statistics import Load, Region, SliceStatistics, Statistics
 from infnet.study import LUNG_NAMES
+
+
+def regions(statistics: Statistics | SliceStatistics) -> dict[str, Region]:
+    """The lungs and the total, by heading."""
+    return {LUNG_NAMES[side].capitalize(): region for side, region in statistics.by_lung.items()} | {
+        "Total": statistics.total
+    }
+
+
+def loads(region: Region) -> dict[str, Load]:
+    """The load of each class and of both in a region, by heading."""
+    return {heading: region.by_class[code] for code, heading in units.SHORT.items()} | {"Both": region.lesion}
 
 
 def by_lung(statistics: Statistics | SliceStatistics, amount: Callable[[Load], str]) -> dict[str, list[str]]:
     """Columns by heading: the lungs and the total, then the load of each class and of both, with its share."""
-    regions = {LUNG_NAMES[side].capitalize(): region for side, region in statistics.by_lung.items()}
-    regions["Total"] = statistics.total
-    loads = {
-        heading: [region.by_class[code] for region in regions.values()] for code, heading in units.SHORT.items()
-    } | {"Both": [region.lesion for region in regions.values()]}
-    cells = {
-        heading: [f"{amount(load)} ({units.percent(load)})" for load in column] for heading, column in loads.items()
-    }
-    return {"": list(regions), **cells}
+    rows = [loads(region) for region in regions(statistics).values()]
+    cells = {h: [f"{amount(row[h])} ({units.percent(row[h])})" for row in rows] for h in rows[0]}
+    return {"": list(regions(statistics)), **cells}

@@ -20,6 +20,13 @@ def amount(load: Load) -> str:
     return area(load) if load.lesion_ml is None else f"{load.lesion_ml:,.1f} ml"
 
 
+def quantity(load: Load) -> tuple[float, str]:
+    """Lesion of a region as a number, rounded as `amount` shows it, and its unit."""
+    if load.lesion_ml is not None:
+        return round(load.lesion_ml, 1), "ml"
+    return (load.lesion_voxels, "px") if load.lesion_mm2 is None else (round(load.lesion_mm2), "mm²")
+
+
 def percent(load: Load) -> str:
     """Involvement of a region."""
     return share(load.involvement_percent)
@@ -27,6 +34,15 @@ def percent(load: Load) -> str:
 
 def share(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f} %"
+
+
+def plain(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def signed(value: float) -> str:
+    """A change; without a sign where it rounds to nothing."""
+    return f"{value:+,.1f}" if round(value, 1) else "0.0"
 
 
 def lung(load: Load) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import tempfile
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import infnet
-from infnet.read.files import natural_key, one_line
+from infnet.files import private_folder
+from infnet.read.files import natural_key
 
 NEUTRAL = "file_{}"  # numbered in the order of their names, which is the order of loose pictures
 
@@ -30,13 +29,21 @@ def read_upload(files: Sequence[Upload], series: str | None = None) -> infnet.St
 
     The study has the name that came with the files. Raises InfNetError, whose line holds none of their names.
     """
-    with tempfile.TemporaryDirectory(prefix="infnet-") as folder:
-        names = save(files, Path(folder))
-        study = read_nameless(list(names), series)
-    for path, name in names.items():
-        if study.name == path.name:
-            return replace(study, name=re.sub(r"(\.nii)?\.\w+$", "", name) or name)
-    return study
+    try:
+        with private_folder() as folder:
+            names = save(files, folder)
+            study = infnet.read(list(names), series=series, alias=alias(names))
+    except OSError as error:
+        raise infnet.InfNetError(f"upload: not kept ({error.strerror}); make room, then upload it again") from None
+    if study.name != NEUTRAL.format(1):
+        return study
+    (name,) = names.values()
+    return replace(study, name=re.sub(r"(\.nii)?\.\w+$", "", name) or name)
+
+
+def alias(paths: Collection[object]) -> str:
+    """What messages call uploaded files."""
+    return NEUTRAL.format(1) if len(paths) == 1 else "upload"
 
 
 def save(files: Sequence[Upload], folder: Path) -> dict[Path, str]:
@@ -49,30 +56,6 @@ def save(files: Sequence[Upload], folder: Path) -> dict[Path, str]:
         path.write_bytes(file.getbuffer())
         paths[path] = name
     return paths
-
-
-def read_nameless(paths: Sequence[Path], series: str | None = None) -> infnet.Study:
-    """Read files with neutral names. Raises InfNetError, whose line does not name the files in a zip either."""
-    try:
-        return infnet.read(paths if len(paths) > 1 else paths[0], series=series)
-    except infnet.InfNetError as error:
-        error.args = (_without_members(str(error), paths),)
-        raise
-
-
-def _without_members(line: str, paths: Sequence[Path]) -> str:
-    """A line that says nothing of how files in a zip are named."""
-    for path in paths:
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = sorted(archive.namelist(), key=len, reverse=True)
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
-            continue
-        for member in members:
-            shown = member.replace("\\", "/")
-            line = line.replace(one_line(f"{path.name}/{shown}"), f"a file in {path.name}")
-            line = line.replace(f"'{one_line(member, 40)}'", "of a file")
-    return line
 
 
 def _plain(name: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from http.cookies import SimpleCookie
 from pathlib import Path
 from threading import Lock
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ FILES = ("/gradio_api/file=", "/gradio_api/file/", "/file=", "/file/")  # Gradio
 WRONG_LOGINS = 10  # in one LOGIN_SECONDS, of all visitors together: through a share link all have one address
 LOGIN_SECONDS = 60.0
 UPLOADS = 8  # at the same time
+SESSIONS = 10_000  # whose owners are known; the oldest goes first
 ROOM = 1 << 30  # bytes of the disk that uploads leave free
 
 
@@ -38,6 +39,7 @@ class Owners:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._visitors: dict[str, str] = {}
+        self._sessions: dict[str, str] = {}
 
     def give(self, part: Path, visitor: str | None) -> None:
         """Let a visitor have a part of the folder; nobody, where they keep no cookie."""
@@ -54,6 +56,15 @@ class Owners:
         except (ValueError, OSError):
             return False
         owner = self._visitors.get(inside[0]) if inside else None
+        return bool(owner and visitor) and hmac.compare_digest(str(owner).encode(), str(visitor).encode())
+
+    def may_hear(self, visitor: str | None, session: str) -> bool:
+        """Whether a session of the page, and so what it is told, is this visitor's: of whoever named it first."""
+        if visitor and session not in self._sessions:
+            while len(self._sessions) >= SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[session] = visitor
+        owner = self._sessions.get(session)
         return bool(owner and visitor) and hmac.compare_digest(str(owner).encode(), str(visitor).encode())
 
     def check(self, visitor: str | None, paths: Iterable[str]) -> None:
@@ -95,6 +106,8 @@ class Guard:
         asked = _file(path)
         if asked is not None and not self._owners.may(visitor, asked):
             await _refuse(send, 403, "Not yours, or no longer here")
+        elif (session := _session(scope)) and not self._owners.may_hear(visitor, session):
+            await _refuse(send, 403, "Not your session")
         elif scope.get("method") == "POST" and path.rstrip("/").endswith("/login"):
             await self._log_in(scope, receive, send)
         elif scope.get("method") == "POST" and path.rstrip("/").endswith("/upload"):
@@ -157,6 +170,12 @@ def _file(path: str) -> str | None:
         if path.startswith(way):
             return path.removeprefix(way)
     return "" if "/file=" in path else None  # a way that is not known here leads to no file
+
+
+def _session(scope: Scope) -> str:
+    """The session that a request wants to hear, if it is one for that."""
+    query: bytes = scope.get("query_string", b"")
+    return parse_qs(query.decode("latin-1")).get("session_hash", [""])[0]
 
 
 def _with_cookie(send: Send) -> Send:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from gradio.data_classes import FileData
 from PIL import Image
 
 from app.core import figures, tables, units
-from app.core.pictures import WINDOWS, Cut, Look, alternative, png_bytes, slice_picture, table_row, where
-from app.core.reading import Reading
+from app.core.pictures import WINDOWS, Cut, Look, alternative, count, png_bytes, slice_picture, table_row, where
+from app.core.reading import PLANES, Reading, lesion_loads, worst_slice
 from infnet import export
 from infnet.geometry.box import resize_nearest
 from infnet.measure import densities, regions
@@ -24,28 +25,44 @@ from infnet.overlay import COLOURS
 from infnet.study import CLASS_NAMES
 
 OPACITY = 0.5
+BORDERS = "lung borders"
+MARKS = [*CLASS_NAMES.values(), BORDERS]
 
 
-def first_slice(reading: Reading) -> int:
-    """The slice that is shown first, from 0: the one with the most lesion, or the middle one without any."""
-    return reading.slices // 2 if reading.worst is None else reading.worst
+@dataclass(frozen=True)
+class View:
+    """How a slice is drawn: its plane, the window, and which of MARKS are over it."""
+
+    plane: str = PLANES[0]
+    window: str = "Lung"
+    marks: Sequence[str] = tuple(MARKS)
 
 
-def draw(reading: Reading, index: int, window: str, folder: Path) -> tuple[AnnotatedImageData, str]:
-    """Upright slice `index` with a mask for each class, as files in `folder`; and the picture in words."""
-    look = Look(WINDOWS[window])
-    drawn = slice_picture(Cut(reading.study, index), replace(look, classes=()), reading.result)
-    base = folder / f"slice_{index:03d}_{window}.png"
+def first_slice(reading: Reading, plane: str = PLANES[0]) -> int:
+    """The slice of a plane that is shown first, from 0: the one with the most lesion, or the middle one without any."""
+    worst = worst_slice(lesion_loads(reading.study, reading.result.labels, plane))
+    return count(reading.study, plane) // 2 if worst is None else worst
+
+
+def draw(reading: Reading, index: int, view: View, folder: Path) -> tuple[AnnotatedImageData, str]:
+    """Upright slice `index` of a plane with a mask for each class, as files in `folder`; and the picture in words."""
+    study, plane = reading.study, view.plane
+    codes = [code for code, name in CLASS_NAMES.items() if name in view.marks]
+    look = Look(WINDOWS[view.window], tuple(codes), lungs=BORDERS in view.marks)
+    drawn = slice_picture(Cut(study, index, plane), replace(look, classes=()), reading.result)
+    name = f"{plane}_{index:03d}"
+    base = folder / f"{name}_{'borders_' * look.lungs}{view.window}.png"
     base.write_bytes(drawn.png)
     classes = resize_nearest(drawn.codes % 3, drawn.size[::-1])
     masks = []
-    for code, colour in COLOURS.items():
-        opaque = np.array([*colour, round(255 * OPACITY)], np.uint8)
-        path = folder / f"slice_{index:03d}_{code}.png"
+    for code in codes:
+        opaque = np.array([*COLOURS[code], round(255 * OPACITY)], np.uint8)
+        path = folder / f"{name}_{code}.png"
         path.write_bytes(png_bytes(Image.fromarray(np.where((classes == code)[..., None], opaque, np.uint8(0)))))
         masks.append(Annotation(image=FileData(path=str(path)), label=CLASS_NAMES[code]))
-    position = f"Slice {index + 1} of {reading.slices}{where(reading.study, index)}"
-    words = alternative(position, look, reading.statistics, table_row(reading.study, index))
+    shown = "Slice" if plane == PLANES[0] else f"{plane} slice"
+    position = f"{shown} {index + 1} of {count(study, plane)}{where(study, index, plane)}"
+    words = alternative(position, look, reading.statistics, table_row(study, index, plane))
     return AnnotatedImageData(image=FileData(path=str(base)), annotations=masks), words
 
 
@@ -58,7 +75,7 @@ def summary(reading: Reading) -> str:
     networks = ", ".join(f"{m['name']} ({m['sha256'][:8]})" for m in models.values())
     basis = f"{units.facts(study)}. Networks: {networks}; threshold {result.provenance.get('threshold')}."
     paragraphs = (
-        f"### Lesion {units.amount(total)}, involvement {units.percent(total)}",
+        f"## Lesion {units.amount(total)}, involvement {units.percent(total)}",
         f"Lung {units.lung(total)} · lesions {statistics.lesion_count}{mean}",
         *(f"- {units.escaped(notice.text)}" for notice in unique(study.notices, result.notices)),
         f"<small>{units.escaped(basis)}</small>",
@@ -66,19 +83,27 @@ def summary(reading: Reading) -> str:
     return "\n\n".join(paragraphs)
 
 
-def table(reading: Reading) -> list[list[str]]:
-    """One row a lung and the total; one column a class and both."""
-    return [list(row) for row in zip(*tables.by_lung(reading.statistics, units.amount).values(), strict=True)]
+def table(reading: Reading) -> dict[str, Any]:
+    """One column a lung and the total; for each class and both, a row of sizes and one of shares of that lung in %."""
+    regions = tables.regions(reading.statistics)
+    columns = [tables.loads(region) for region in regions.values()]
+    _, unit = units.quantity(reading.statistics.total.lesion)
+    rows: list[list[Any]] = []
+    for heading in columns[0]:
+        percents = [column[heading].involvement_percent for column in columns]
+        rows.append([f"{heading}, {unit}", *(units.quantity(column[heading])[0] for column in columns)])
+        rows.append([f"{heading}, %", *(None if percent is None else round(percent, 1) for percent in percents)])
+    return {"headers": ["", *regions], "data": rows}
 
 
 def files(reading: Reading, folder: Path) -> list[str]:
-    """What the command line writes, in one zip; mask, table and summary by themselves too."""
+    """What the command line writes, in one zip; mask, table, summary and page by themselves too."""
     inside = folder / "infnet"
-    written = export.write_all(inside, reading.study, reading.result, reading.statistics)
+    written = export.write_all(inside, reading.study, reading.result, reading.statistics, page="en")
     with zipfile.ZipFile(folder / "infnet.zip", "w") as archive:
         for path in written:
             archive.write(path, path.relative_to(inside))
-    single = [path for path in written if path.name.startswith(("mask", "statistics", "summary"))]
+    single = [path for path in written if path.name.startswith(("mask", "statistics", "summary", "page"))]
     for path in {*written} - {*single}:
         path.unlink()
     return [str(folder / "infnet.zip"), *map(str, single)]

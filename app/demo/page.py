@@ -8,11 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from app.core import units
 from app.core.pictures import WINDOWS
-from app.core.texts import RESEARCH_USE
+from app.core.reading import PLANES
+from app.core.texts import LABELS, RESEARCH_USE
 from app.demo.events import EXAMPLES, MOST_SLICES, Events
 from app.demo.guard import Owners
+from app.demo.outputs import MARKS
 from infnet.overlay import COLOURS
 from infnet.pipeline.models import Engines
 from infnet.study import CLASS_NAMES
@@ -52,12 +53,14 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Viewer:
-    """The middle column: one slice, and which one in which window."""
+    """The middle column: one slice, which one of which plane, in which window, and what is over it."""
 
     picture: gr.AnnotatedImage
     words: gr.Markdown
     number: gr.Slider
     window: gr.Radio
+    plane: gr.Radio
+    marks: gr.CheckboxGroup
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ class Results:
     """The right column, and the plots below."""
 
     summary: gr.Markdown
-    numbers: gr.Dataframe
+    table: gr.Dataframe
     files: gr.File
+    numbers: gr.JSON
 
 
 @dataclass(frozen=True)
@@ -129,28 +133,24 @@ def viewer_column() -> Viewer:
         # `outputs.draw` has made the files already, in the visit's own folder; Gradio would keep copies for longer.
         component: Any = picture
         component.postprocess = lambda drawn: drawn
-        words = gr.Markdown()
+        words = gr.Markdown(label="The slice in words")
         # A client of the API has no controls that tell it the range; `redraw` does.
-        label = "Slice, from the feet to the head"
-        number = gr.Slider(1, MOST_SLICES, value=1, step=1, label=label, visible=False)
+        # A client of the API has no controls that tell it the range; `redraw` does.
+        number = gr.Slider(1, MOST_SLICES, value=1, step=1, label=LABELS[PLANES[0]], visible=False)
+        plane = gr.Radio(list(PLANES), value=PLANES[0], label="Plane")
         window = gr.Radio(list(WINDOWS), value="Lung", label="Window")
-    return Viewer(picture, words, number, window)
+        marks = gr.CheckboxGroup(MARKS, value=MARKS, label="Marks")
+    return Viewer(picture, words, number, window, plane, marks)
 
 
 def results_column() -> Results:
     """Numbers in words and as a table, and the files."""
     with gr.Column(scale=5, min_width=420):
-        summary = gr.Markdown("Numbers appear here.")
-        numbers = gr.Dataframe(
-            headers=["", *units.SHORT.values(), "Both"],
-            value=[],
-            interactive=False,
-            wrap=True,
-            label="By lung and class",
-            elem_id="numbers",
-        )
+        summary = gr.Markdown("Numbers appear here.", label="Summary")
+        table = gr.Dataframe(value=[], interactive=False, wrap=True, label="By lung and class", elem_id="numbers")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="files")
-    return Results(summary, numbers, files)
+        numbers = gr.JSON(label="Numbers", visible=False)  # for clients of the API; the page has it as a file
+    return Results(summary, table, files, numbers)
 
 
 def plot(label: str) -> gr.Plot:
@@ -161,8 +161,9 @@ def plot(label: str) -> gr.Plot:
 def connect(demo: gr.Blocks, events: Events, page: Page) -> None:
     """Which event each widget starts, from which values, and where its answer goes."""
     visit, inputs, viewer, results = page.visit, page.inputs, page.viewer, page.results
-    shown = [viewer.picture, viewer.words, results.summary, results.numbers, results.files]
-    settings = [inputs.upload, inputs.series, inputs.mm_per_pixel, viewer.number, viewer.window, *page.plots]
+    shown = [viewer.picture, viewer.words, results.summary, results.table, results.files, results.numbers]
+    view = [viewer.window, viewer.plane, viewer.marks]
+    settings = [inputs.upload, inputs.series, inputs.mm_per_pixel, viewer.number, *view, *page.plots]
 
     def then_fit_controls(run: Any) -> None:
         """Fit the controls to the study; after an error, show nothing that is not of the last upload."""
@@ -192,7 +193,7 @@ def connect(demo: gr.Blocks, events: Events, page: Page) -> None:
         run_networks(button, events.example(kind), [visit], api_name=f"example_{kind}", api_description=about)
     redraw: dict[str, Any] = {
         "fn": events.redraw,
-        "inputs": [viewer.number, viewer.window, visit],
+        "inputs": [viewer.number, *view, visit],
         "outputs": [viewer.picture, viewer.words],
         "show_progress": "hidden",
         "trigger_mode": "always_last",
@@ -200,6 +201,10 @@ def connect(demo: gr.Blocks, events: Events, page: Page) -> None:
     }
     viewer.number.input(api_name="slice", **redraw)
     viewer.window.input(api_visibility="private", **redraw)
+    viewer.marks.input(api_visibility="private", **redraw)
+    redraw |= {"fn": events.turn, "inputs": [*view, visit]}
+    redraw["outputs"] = [viewer.number, viewer.picture, viewer.words]
+    viewer.plane.input(api_visibility="private", **redraw)
     forgotten = inputs.forget.click(events.forget, visit, shown, api_name="close")
     forgotten.success(events.controls, visit, settings, **PRIVATE)
     inputs.stop.click(events.stop, visit, queue=False, **PRIVATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import shutil
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import infnet
 from app.core.jobs import HungError, Job
 from app.core.reading import Reading, read
-from app.core.uploads import read_nameless
+from app.core.uploads import alias
 from app.demo.guard import Owners
 from infnet.pipeline.models import Engines
 
@@ -38,6 +39,10 @@ class Visit:
             self._folder = tempfile.TemporaryDirectory(prefix=name, dir=self._owners.folder, ignore_cleanup_errors=True)
             self._owners.give(Path(self._folder.name), self._visitor)
         return Path(self._folder.name)
+
+    def belongs_to(self, visitor: str | None) -> bool:
+        """Whether it is this visitor's, whatever session they name."""
+        return hmac.compare_digest(str(self._visitor).encode(), str(visitor).encode())
 
     def stop(self) -> None:
         """End what runs at its next step."""
@@ -83,7 +88,7 @@ def read_uploaded(paths: Sequence[str], series: str | None, mm_per_pixel: float)
     """The study in uploaded files, under a neutral name: that of a file may be the patient's. Raises InfNetError."""
     if not paths:
         raise infnet.InfNetError("upload: nothing in it; choose a study or a picture first")
-    study = replace(read_nameless([Path(path) for path in paths], series), name="study")
+    study = replace(infnet.read(paths, series=series, alias=alias(paths)), name="study")
     if not mm_per_pixel:
         return study
     if study.affine is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 
 import streamlit as st
@@ -22,7 +23,7 @@ LICENCE = (
 
 def page() -> None:
     """Draw the page."""
-    st.subheader("Research use only", anchor=False)
+    st.header("Research use only", anchor=False)
     st.write(
         "infnet marks COVID-19 infection in chest CT, for research and teaching. It is **not** a medical device, no "
         "authority has cleared it, and its masks can be wrong in ways that look right. It knows COVID-19 pneumonia "
@@ -33,17 +34,17 @@ def page() -> None:
         _methods()
         _models()
     with right:
-        st.subheader("Citation", anchor=False)
+        st.header("Citation", anchor=False)
         st.code(CITATION, language=None, wrap_lines=True)
-        st.subheader("Licence", anchor=False)
+        st.header("Licence", anchor=False)
         st.write(LICENCE)
-        st.subheader("Versions", anchor=False)
+        st.header("Versions", anchor=False)
         versions = {"infnet": infnet.__version__, "Python": platform.python_version(), **_versions()}
         panels.table({"Package": list(versions), "Version": list(versions.values())}, "Versions of the packages")
 
 
 def _methods() -> None:
-    st.subheader("Methods, to paste into a paper", anchor=False)
+    st.header("Methods, to paste into a paper", anchor=False)
     reading = runs.reading(session.exam())
     if reading is None:
         st.caption("Open a study: this paragraph then names its networks, weights and thresholds.")
@@ -52,7 +53,7 @@ def _methods() -> None:
 
 
 def _models() -> None:
-    st.subheader("Networks", anchor=False)
+    st.header("Networks", anchor=False)
     try:
         entries = weights.registry().values()
     except infnet.InfNetError as error:
@@ -71,7 +72,7 @@ def _models() -> None:
     card = weights.folder() / "README.md"
     if card.is_file():
         with st.expander("Model card: training data, accuracy, limits", icon=":material/description:"):
-            st.markdown(card.read_text(encoding="utf-8"))
+            st.markdown(re.sub("^#", "###", card.read_text(encoding="utf-8"), flags=re.MULTILINE))  # under "Networks"
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 import infnet
@@ -36,8 +38,11 @@ def page() -> None:
         _ask(exam, reading)
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Agreement with the reference", anchor=False)
+        st.header("Agreement with the reference", anchor=False)
         st.button("Another reference", icon=":material/refresh:", on_click=_forget, args=(exam,))
+    if reading.corrected:
+        reading = replace(reading, result=reading.network, revision=0)
+        st.caption("Compared is what the networks found, without the corrections by a person.")
     try:
         _scores(exam, reading, reference)
     except infnet.InfNetError as error:
@@ -47,7 +52,7 @@ def page() -> None:
 
 
 def _ask(exam: Exam, reading: Reading) -> None:
-    st.subheader("Check against a reference", anchor=False)
+    st.header("Check against a reference", anchor=False)
     st.write(
         "Drop a mask that somebody drew on this study, as NIfTI or PNG: 0 and 1 (or 255) for infection, "
         "or 0, 1, 2 for background, ground glass and consolidation."
@@ -61,9 +66,10 @@ def _ask(exam: Exam, reading: Reading) -> None:
     st.session_state.pop("error", None)
     try:
         with st.spinner("Reading the mask ..."):
-            mask = check.placed(reading.study, read_upload(files))
+            drawn = read_upload(files)
+            mask = check.placed(reading.study, drawn)
             check.difference(reading.result, mask)  # refuses what is no mask
-        exam.reference = Reference(mask)
+        exam.reference = Reference(mask, check.misplaced(reading.study, drawn))
     except infnet.InfNetError as error:
         st.session_state.error = str(error)
     session.fresh_uploaders()
@@ -77,12 +83,13 @@ def _forget(exam: Exam) -> None:
 def _scores(exam: Exam, reading: Reading, reference: Reference) -> None:
     key = (reading.key, reference.token)
     by_class = exam.once("check", key, lambda: check.check(reading.result, reference.mask))
-    agreements = by_class.values()
-    columns = {"": [f"**{NAMES[name]}**" for name in by_class]}
-    for index, name in enumerate(SCORES):
-        columns[name] = [units.NONE if each.scores is None else f"{each.scores[index]:.3f}" for each in agreements]
-    columns["Dice of the masks"] = [f"{each.plain_dice:.3f}" for each in agreements]
-    columns["Slices"] = [str(each.slices) for each in agreements]
+    doubts = exam.once("doubts", key, lambda: check.doubts(reading.result, reference.mask))
+    panels.warnings((*reference.notices, *doubts))
+    columns = {"": [*SCORES, "Dice of the masks", "Slices"]}
+    for name, each in by_class.items():
+        scores = each.scores or [None] * len(SCORES)
+        shown = [units.NONE if score is None else f"{score:.3f}" for score in (*scores, each.plain_dice)]
+        columns[f"**{NAMES[name]}**"] = [*shown, str(each.slices)]
     panels.table(columns, "Agreement with the reference by class")
     st.caption(NOTE)
 

@@ -11,7 +11,7 @@ from app.core.pictures import Cut, Look
 from app.core.reading import Reading
 from app.views.parts import panels, slices
 from app.views.parts.uploader import uploader
-from infnet.measure.change import align, change, trend
+from infnet.measure.change import align, change, trend, two_patients
 
 ALIGNED = (
     "Slices are matched by the extent of the lungs: moved and scaled along the body. That allows for a deeper breath; "
@@ -37,11 +37,13 @@ def page() -> None:
     if done:
         _dates(case.exams)
         chosen, second = _choose(done)
+        panels.warnings(two_patients(exam.study, chosen.study))
         _together(exam, reading, chosen, second)
         _change(exam, reading, chosen, second)
+        panels.corrected(reading)
         if len(done) > 1:
             dates = [(each.date, read.statistics) for each, read in [(exam, reading), *done]]
-            st.subheader("Over time", anchor=False)
+            st.header("Over time", anchor=False)
             panels.plot(figures.trend(trend(dates)), "plot-trend", f"Lesion of both lungs over {len(dates)} dates")
     _add(case)
 
@@ -101,24 +103,25 @@ def _together(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
 
 
 def _change(exam: Exam, first: Reading, other: Exam, second: Reading) -> None:
-    st.subheader(f"Change from {units.escaped(exam.date)} to {units.escaped(other.date)}", anchor=False)
+    st.header(f"Change from {units.escaped(exam.date)} to {units.escaped(other.date)}", anchor=False)
     rows = change(first.statistics, second.statistics)
     panels.table(
         {
             "": [f"**{row.region.capitalize()}**, {row.kind}" for row in rows],
             exam.date: [_amount(row.first_ml, row.first_percent) for row in rows],
             f"{other.date} ": [_amount(row.second_ml, row.second_percent) for row in rows],
-            "Change": [_amount(row.ml, row.points, sign="+") for row in rows],
+            "Change": [_amount(row.ml, row.points, change=True) for row in rows],
         },
         "Change by lung and class",
     )
     st.caption("In brackets: % of that lung; its change in percentage points.")
 
 
-def _amount(ml: float | None, percent: float | None, sign: str = "") -> str:
-    volume = units.NONE if ml is None else f"{ml:{sign},.1f} ml"
-    unit = "points" if sign else "%"
-    return volume if percent is None else f"{volume} ({percent:{sign}.1f} {unit})"
+def _amount(ml: float | None, percent: float | None, change: bool = False) -> str:
+    number = units.signed if change else units.plain
+    volume = units.NONE if ml is None else f"{number(ml)} ml"
+    unit = "points" if change else "%"
+    return volume if percent is None else f"{volume} ({number(percent)} {unit})"
 
 
 def _add(case: Case) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from app.core import figures, models, runs, session, units
 from app.core.case import Exam
 from app.core.reading import Reading
-from app.views.parts import panels
+from app.views.parts import downloads, panels
 from infnet.measure import densities, lesions, regions, severity, thresholds
 from infnet.study import LUNG_NAMES
 
@@ -20,6 +20,7 @@ def page() -> None:
     exam, reading = opened
     panels.reader_notices(reading, runs.notices(exam, "warn"))
     panels.headline(reading.study, reading.statistics, across=4)
+    panels.corrected(reading)
     left, right = st.container(key="wide").columns(2, gap="large")
     with left:
         _table(reading)
@@ -29,11 +30,12 @@ def page() -> None:
         _shares(exam, reading)
         _densities(exam, reading)
     _lesions(exam, reading)
+    downloads.files(reading, exam.revisions)
 
 
 def _table(reading: Reading) -> None:
     study, statistics = reading.study, reading.statistics
-    st.subheader("Whole study" if len(study.pixels) > 1 else "Slice", anchor=False)
+    st.header("Whole study" if len(study.pixels) > 1 else "Slice", anchor=False)
     panels.by_lung_and_class(statistics, units.amount, "Lesion of the whole study by lung and class")
     by_slice = "" if statistics.counted_in_3d or len(study.pixels) == 1 else ", counted slice by slice"
     notes = [f"In brackets: % of that lung. Lesions: {statistics.lesion_count}{by_slice}."]
@@ -45,7 +47,7 @@ def _table(reading: Reading) -> None:
 
 
 def _severity(reading: Reading) -> None:
-    st.subheader("Severity, an estimate", anchor=False)
+    st.header("Severity, an estimate", anchor=False)
     estimate = severity.study_severity(reading.statistics)
     sides = {LUNG_NAMES[side].capitalize(): each for side, each in estimate.by_lung.items()}
     panels.table(
@@ -65,21 +67,22 @@ def _severity(reading: Reading) -> None:
 
 
 def _range(exam: Exam, reading: Reading) -> None:
-    st.subheader("Involvement as a range", anchor=False)
+    st.header("Involvement as a range", anchor=False)
     job = exam.mirrored
     mirrored = job.result if job is not None and job.state == "done" else None
     by_threshold = exam.once(
         "range",
         (reading.token, None if job is None or mirrored is None else job.token),
-        lambda: thresholds.involvement_range(reading.study, reading.result, flipped=mirrored),
+        lambda: thresholds.involvement_range(reading.study, reading.network, flipped=mirrored),
     )
     if by_threshold.low is None:
         st.caption("No lung was found.")
         return
     low, high = min(by_threshold.thresholds), max(by_threshold.thresholds)
+    of_whom = " Without the corrections by a person." if reading.corrected else ""
     also = ", as it is and mirrored" if mirrored is not None else ""
     percents = f"{by_threshold.low:.1f} to {by_threshold.high:.1f} %"
-    st.markdown(f"**{percents}** of the lungs, over thresholds from {low:.1f} to {high:.1f}{also}.")
+    st.markdown(f"**{percents}** of the lungs, over thresholds from {low:.1f} to {high:.1f}{also}.{of_whom}")
     panels.plot(figures.involvement(by_threshold), "plot-range", f"Involvement by threshold: {percents}")
     panels.trouble(job)
     if job is not None and job.alive:
@@ -96,7 +99,7 @@ def _range(exam: Exam, reading: Reading) -> None:
 
 
 def _shares(exam: Exam, reading: Reading) -> None:
-    st.subheader("Where in the lungs", anchor=False)
+    st.header("Where in the lungs", anchor=False)
     by_region = runs.once(exam, "regions", reading, lambda: regions.regional(reading.study, reading.result))
     percents = ", ".join(f"{name} {units.percent(region.lesion)}" for name, region in by_region.items())
     panels.plot(figures.shares(by_region), "plot-shares", f"Involvement by region: {percents}")
@@ -110,7 +113,7 @@ def _densities(exam: Exam, reading: Reading) -> None:
     if not study.is_hu:
         st.caption("These pixels are not HU: there is no histogram and there are no HU bands.")
         return
-    st.subheader("HU of lung and lesion", anchor=False)
+    st.header("HU of lung and lesion", anchor=False)
     histogram = runs.once(exam, "histogram", reading, lambda: densities.hu_histogram(study, result))
     if histogram is not None:
         alt = "Histogram of HU in lung, ground glass and consolidation"
@@ -148,7 +151,7 @@ def _voxels(count: int, ml: float | None) -> str:
 
 def _lesions(exam: Exam, reading: Reading) -> None:
     listed = runs.once(exam, "lesions", reading, lambda: lesions.lesions(reading.study, reading.result))
-    st.subheader(f"Lesions: {len(listed)}", anchor=False)
+    st.header(f"Lesions: {len(listed)}", anchor=False)
     if not listed:
         return
     size = "ml" if listed[0].ml is not None else "pixels"

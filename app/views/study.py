@@ -10,6 +10,14 @@ from app.core.case import Exam
 from app.views.parts import downloads, panels, slices
 from app.views.parts.uploader import uploader
 
+WHAT = (
+    "infnet finds the infection of COVID-19 pneumonia in chest CT. It takes a CT series as DICOM or NIfTI, or single "
+    "slices as pictures, and marks ground-glass opacity and consolidation in every slice. You can look through the "
+    "result in three planes and in 3D, measure how much of each lung is affected, compare dates, check it against a "
+    "mask of your own, and save masks, tables and pictures. For research and teaching only: it is not a medical "
+    "device, and its masks can be wrong."
+)
+
 
 def page() -> None:
     """Draw the page."""
@@ -28,33 +36,29 @@ def page() -> None:
     panels.reader_notices(reading)
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with left:
-        st.subheader("Result", anchor=False)
+        st.header("Result", anchor=False)
         panels.headline(reading.study, reading.statistics)
+        panels.corrected(reading)
         with st.container(horizontal=True):
             st.button("Look at the slices", icon=":material/image:", on_click=session.go_to, args=("viewer",))
             st.button("All numbers", icon=":material/table_chart:", on_click=session.go_to, args=("numbers",))
     with right:
-        st.subheader("Files", anchor=False)
-        st.toggle(
-            "Name of the files on screen and in downloads",
-            key="show_name",
-            help="Off: nothing that could name the patient is shown or written.",
-        )
-        downloads.panel(reading)
+        downloads.files(reading, exam.revisions)
     with st.expander("What these numbers rest on", icon=":material/fact_check:"):
         _provenance(reading.study, reading.result)
 
 
 def _open() -> None:
-    left, right = st.columns([3, 2], gap="large")
+    st.write(WHAT)
+    left, right = st.container(key="wide").columns([3, 2], gap="large")
     with left:
-        st.subheader("Open a chest CT", anchor=False)
+        st.header("Open a chest CT", anchor=False)
         study = uploader("Drop or choose a DICOM series, NIfTI, or PNG/JPG slices. Names and endings do not matter.")
         if study is not None:
             _begin(study)
             st.rerun()
     with right.container(border=True):
-        st.subheader("No study at hand?", anchor=False)
+        st.header("No study at hand?", anchor=False)
         st.write("A synthetic chest with known lesions, made by the program: nobody's scan.")
         if st.button("Open the example study", icon=":material/play_circle:", type="primary"):
             with st.spinner("Making the example ..."):
@@ -70,7 +74,13 @@ def _begin(study: infnet.Study) -> None:
     """Take a study in, and start at once where that is quick and nothing speaks against it."""
     exam = session.open_study(study)
     if not runs.notices(exam, "stop") and models.estimate(exam.study) <= runs.AUTO_RUN_SECONDS:
-        runs.start(exam)
+        _start(exam)
+
+
+def _start(exam: Exam) -> None:
+    """Run the networks; the viewer shows what they find as they find it."""
+    runs.start(exam)
+    session.go_to("viewer")
 
 
 def _gate(exam: Exam) -> bool:
@@ -110,7 +120,7 @@ def _run(exam: Exam, stopped: bool) -> None:
         "Run",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=runs.start,
+        on_click=_start,
         args=(exam,),
         disabled=stopped,
         help="Off, because a result would be wrong: see above." if stopped else None,

@@ -13,10 +13,14 @@ from app.core import models, pictures, runs, session, units
 from app.core.case import Exam
 from app.core.pictures import Cut, Look, SlicePicture
 from app.core.reading import Reading, infection_network, other_networks
-from app.views.parts import downloads, look, panels, slices
+from app.core.tokens import new_token
+from app.views.parts import corrections, downloads, look, panels, slices, volumes
 from infnet.pipeline import stages
 
 ALONE = "The image alone"
+TALL = "calc(100vh - 22rem)"  # of the picture: with its slider it fills the window
+AHEAD = 2  # slices on either side that are sent along
+KEPT = 12  # pictures of one view
 STAGES = {
     "S_g": "global map",
     "S_5": "reverse attention 5",
@@ -60,19 +64,27 @@ class Shown:
 
 def page() -> None:
     """Draw the page."""
-    opened = panels.read()
+    opened = panels.read(watch=False)
     if opened is not None:
         exam, reading = opened
         slices.leave_preview(exam.study)
         panels.reader_notices(reading, runs.notices(exam, "warn"))
-        _viewer(exam)
+        frame = volumes.chosen(exam, reading.network.lungs)
+        if frame is None:
+            _viewer(exam)
+            corrections.panel(exam, reading)
+        else:
+            volumes.show(exam, frame, reading)
+            _whole_study(reading)
+            corrections.panel(exam, reading)
     elif (waiting := session.exam()) is not None:
-        slices.preview(waiting)
+        volumes.preview(waiting)
 
 
 @st.fragment
 def _viewer(exam: Exam) -> None:
     """Slice with overlay, its controls and its numbers. Sends one slice, two side by side."""
+    controls = st.container(horizontal=True, horizontal_alignment="distribute")
     left, right = st.container(key="wide").columns([3, 2], gap="large")
     with right:
         whole_study = st.container()
@@ -80,16 +92,20 @@ def _viewer(exam: Exam) -> None:
     reading = runs.reading(exam)
     assert reading is not None
     study = reading.study
-    with left:
+    with controls:
+        if volumes.switch() != volumes.PICTURES:
+            st.rerun()  # the page, not this fragment of it
         plane, view = look.plane_and_view(study)
+    with left:
+        picture_place = st.container()
         loads = slices.loads(exam, reading, plane)
         number = slices.slider(study, len(loads), loads, plane)
+        look.legend(view)
     with right:
         shown = Shown(exam, reading, plane, number, len(loads), look.look(study))
         slice_numbers = st.container()
-    with left:
+    with picture_place:
         picture = _show(shown, view)
-        look.legend(view)
     with whole_study:
         _whole_study(reading)
     with slice_numbers:
@@ -103,7 +119,7 @@ def _show(shown: Shown, view: str) -> SlicePicture:
     if view == "Stages":
         _stages(shown)
     elif view == "Side by side":
-        left, right = st.columns(2)
+        left, right = st.columns(2, vertical_alignment="bottom")
         with left:
             beside = _beside(shown)
             if beside is not None:
@@ -112,12 +128,29 @@ def _show(shown: Shown, view: str) -> SlicePicture:
             st.markdown(f"**{units.escaped(infection_network(shown.reading.result) or 'Overlay')}**")
             show(picture, key="picture", tall="48vh")
     else:
-        show(picture, key="picture")
+        near = range(max(1, shown.number - AHEAD), min(shown.count, shown.number + AHEAD) + 1)
+        ahead = {n: _picture(replace(shown, number=n), view) for n in near if n != shown.number}
+        show(picture, key="picture", tall=TALL, view=str(_kept(shown, view)[0]), ahead=ahead)
     return picture
 
 
+def _kept(shown: Shown, view: str) -> tuple[int, dict[int, SlicePicture]]:
+    """What tells this view from every other, and its pictures by number, of which the last few are kept."""
+    key = (shown.reading.key, shown.plane, shown.look, view)
+    return shown.exam.once("pictures", key, lambda: (new_token(), {}))
+
+
 def _picture(shown: Shown, view: str) -> SlicePicture:
-    """The slice as the view draws it."""
+    """The slice as the view draws it, drawn once."""
+    _, kept = _kept(shown, view)
+    picture = kept.pop(shown.number, None) or _draw(shown, view)
+    kept[shown.number] = picture
+    if len(kept) > KEPT:
+        del kept[next(iter(kept))]
+    return picture
+
+
+def _draw(shown: Shown, view: str) -> SlicePicture:
     reading, cut = shown.reading, shown.cut
     result = reading.result
     if view == "Heat map":
@@ -171,11 +204,11 @@ def _stages(shown: Shown) -> None:
     """What the network makes of the slice on its way to the result."""
     reading, network = shown.reading, infection_network(shown.reading.result)
     try:
-        with st.spinner("Running the network on this slice ..."):
+        with st.spinner("Running the network on this slice; the first time on this machine it takes longer ..."):
             maps = shown.exam.once(
                 "stages",
                 (reading.token, network, shown.index),
-                lambda: stages.stages(reading.study, shown.index, network, reading.result.lungs),
+                lambda: stages.stages(reading.study, shown.index, network, reading.network.lungs),
             )
     except infnet.InfNetError as error:
         panels.error(str(error))

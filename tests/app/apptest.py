@@ -73,9 +73,18 @@ def metrics(app: AppTest) -> dict[str, str]:
 
 def slices(app: AppTest) -> list[tuple[dict[str, Any], bytes]]:
     """Head and message of every slice on screen."""
+    return _messages(app, "infnet_slice")
+
+
+def volumes(app: AppTest) -> list[tuple[dict[str, Any], bytes]]:
+    """Head and message of the volume viewer, where it is on screen."""
+    return _messages(app, "infnet_volume")
+
+
+def _messages(app: AppTest, component: str) -> list[tuple[dict[str, Any], bytes]]:
     messages = []
     for widget in app.get("bidi_component"):
-        if widget.proto.component_name == "infnet_slice":
+        if widget.proto.component_name == component:
             data = widget.proto.bytes
             size = int.from_bytes(data[:4], "little")
             messages.append((json.loads(data[4 : 4 + size]), data))
@@ -86,10 +95,10 @@ def unpacked(message: tuple[dict[str, Any], bytes]) -> tuple[Image.Image, NDArra
     """Picture, HU and codes (row, column) of one message, as the browser takes it apart."""
     head, data = message
     shape, runs = (head["rows"], head["columns"]), head["runs"]
-    sizes = [head["png"], 2 * shape[0] * shape[1], 4 * runs, runs]
+    sizes = [head["png"], 2 * shape[0] * shape[1], 4 * runs, runs, sum(other["size"] for other in head["ahead"])]
     ends = np.cumsum([4 + int.from_bytes(data[:4], "little"), *sizes])
     assert ends[-1] == len(data)
-    shown, values, starts, kinds = (data[a:b] for a, b in pairwise(ends))
+    shown, values, starts, kinds, _ = (data[a:b] for a, b in pairwise(ends))
     lengths = np.diff(np.frombuffer(starts, np.uint32), append=shape[0] * shape[1])
     codes = np.repeat(np.frombuffer(kinds, np.uint8), lengths)
     return Image.open(io.BytesIO(shown)), np.frombuffer(values, np.int16).reshape(shape), codes.reshape(shape)

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import examples, session
+from app.core import examples, models, session
 from tests.app.apptest import new_session
 from tests.app.examples import small
 from tests.fakes import fake_engines
@@ -32,6 +32,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
     st.cache_resource.clear()
     monkeypatch.setattr(session, "_browser", lambda: "the only one")
     monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: fake_engines())
+    monkeypatch.setattr(models, "exists", lambda: False)  # a thread that builds ahead would outlive the test
     monkeypatch.setattr(examples, "example", small)
     monkeypatch.setattr(examples, "follow_up", lambda: small(seed=1))
     yield new_session()

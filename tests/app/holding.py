@@ -10,7 +10,7 @@ from typing import Any
 from app.core.jobs import Progress
 
 
-def until(true: Callable[[], Any], seconds: float = 20) -> None:
+def until(true: Callable[[], Any], seconds: float = 120) -> None:
     """Wait for what a server or a thread does in its own time."""
     end = time.monotonic() + seconds
     while not true():
@@ -27,6 +27,6 @@ class Held:
 
     def __call__(self, progress: Progress) -> str:
         self.begun.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(120)
         progress(1, 2)
         return self.result

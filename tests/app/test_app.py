@@ -15,7 +15,7 @@ import infnet
 from app.core import runs, session, units
 from infnet import phantom
 from infnet.study import NO_GEOMETRY
-from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload
+from tests.app.apptest import dicom, example, expected, finish, go, metrics, new_session, png, press, upload, volumes
 from tests.app.examples import small
 from tests.app.holding import until
 
@@ -30,6 +30,13 @@ def test_every_page_stands_without_a_study(app: AppTest) -> None:
         assert "Not for clinical use" in " ".join(m.value for m in app.markdown), title
 
 
+def test_the_first_page_says_what_this_is(app: AppTest) -> None:
+    said = " ".join(each.value for each in app.markdown)
+    for word in ("COVID-19 pneumonia", "DICOM", "ground-glass opacity and consolidation", "not a medical device"):
+        assert word in said
+    assert "COVID-19 pneumonia" not in " ".join(each.value for each in press(app, "Open the example study").markdown)
+
+
 def test_example_leads_to_the_viewer_with_the_numbers_of_the_package(app: AppTest) -> None:
     finish(press(app, "Open the example study"))
     assert not app.exception
@@ -38,7 +45,7 @@ def test_example_leads_to_the_viewer_with_the_numbers_of_the_package(app: AppTes
     assert total.lesion_ml > 0
     assert metrics(app)["Lesion volume"] == f"{total.lesion_ml:,.1f} ml"
     assert metrics(app)["Involvement"] == f"{total.involvement_percent:.1f} %"
-    assert app.slider(key="slice"), "the viewer opens when the networks are done"
+    assert volumes(app), "the viewer opens as soon as the networks run"
     go(app, "Study")
     assert metrics(app)["Lesion volume"] == f"{total.lesion_ml:,.1f} ml"
 
@@ -161,6 +168,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return gate
 
 
+def pulses(app: AppTest) -> list[object]:
+    """What makes a part of the page draw itself again and again."""
+    return [part for part in app.get("bidi_component") if part.proto.component_name == "infnet_pulse"]
+
+
 def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(app: AppTest, gate: Gate) -> None:
     press(app, "Open the example study")
     assert gate.begun.wait(60)
@@ -168,6 +180,7 @@ def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(ap
     for title in PAGES:
         go(app, title)
         assert not app.exception, title
+        assert bool(pulses(app)) == (title in ("Study", "Numbers", "Compare", "Check")), title  # Viewer asks itself
     reloaded = AppTest.from_file(app._script_path, default_timeout=60)
     reloaded.query_params["case"] = app.query_params["case"]
     reloaded.run()
@@ -178,6 +191,8 @@ def test_rerun_page_change_and_reload_during_a_run_neither_start_nor_lose_one(ap
         finish(tab)
         go(tab, "Viewer")
         assert metrics(tab)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+        for title in PAGES:
+            assert not pulses(go(tab, title)), "nothing looks how far a run is that has ended"
     assert gate.runs == 1
 
 
@@ -205,6 +220,7 @@ def test_stop_ends_the_run_and_leaves_the_study_open(app: AppTest, gate: Gate) -
     finish(app)
     assert not app.exception
     assert not app.metric
+    press(app, "Go to Study")
     assert any("6 slices: about" in m.value for m in app.markdown)
     finish(press(app, "Run"))
     assert app.metric

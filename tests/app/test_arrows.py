@@ -46,3 +46,9 @@ def test_demo_and_pages_know_nothing_of_each_other() -> None:
         assert not inside(names, "app.views", "app.components", "streamlit"), file
     for file, names in known("app/views").items():
         assert not inside(names, "app.demo", "app.gradio_demo", "gradio"), file
+
+
+def test_no_fragment_has_a_timer_of_streamlits() -> None:
+    """It does not look whether a click is under way, and brings the page back that was left: `widgets.pulse` does."""
+    for path in files("app"):
+        assert "run_every=" not in path.read_text(), name_of(path)

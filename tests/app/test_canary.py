@@ -2,75 +2,35 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zipfile
+import json
 from pathlib import Path
 from typing import Any
 
-import pydicom
 import pytest
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.dataset import Dataset
+from gradio_client.exceptions import AppError
 from streamlit.testing.v1 import AppTest
 
 import infnet
 from app.core.uploads import read_upload
 from app.views.parts import downloads
-from tests.app.apptest import dicom, finish, go, press, upload
+from tests.app.apptest import finish, go, press, upload
 from tests.app.examples import small
+from tests.app.test_gradio_demo import segment, served, visiting
+from tests.canary import BROKEN, WORD, Files, broken, everything, packed, slices, texts
+from tests.fakes import fake_engines
 
-WORD = "Zaubermann"
 PAGES = ("Study", "Viewer", "Numbers", "Compare", "Check", "About")
-# Identification, patient, acquisition, study, visit, procedure, and the retired groups of free text.
-GROUPS = (0x0008, 0x0010, 0x0018, 0x0020, 0x0032, 0x0038, 0x0040, 0x4000, 0x4008)
-KINDS = ("PN", "LO", "SH", "LT", "ST", "UT", "UC")
-TAGS = [tag for tag, (kind, *_) in DicomDictionary.items() if tag >> 16 in GROUPS and kind in KINDS]
-
-
-def named(content: bytes) -> bytes:
-    """A DICOM file with the word in every one of TAGS, in a nested and in a private one."""
-    header = pydicom.dcmread(io.BytesIO(content))
-    for tag in TAGS:
-        kind = DicomDictionary[tag][0]
-        header.add_new(tag, kind, f"{WORD}^Eva" if kind == "PN" else WORD)
-    nested = Dataset()
-    nested.PatientName = nested.PatientComments = WORD
-    header.RequestAttributesSequence = header.OtherPatientIDsSequence = [nested]
-    header.private_block(0x0011, WORD, create=True).add_new(0x01, "LO", WORD)
-    header.preamble = WORD.encode().ljust(128, b"\0")
-    buffer = io.BytesIO()
-    header.save_as(buffer)
-    assert buffer.getvalue().count(WORD.encode()) > len(TAGS) > 300
-    return buffer.getvalue()
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[tuple[str, bytes]]:
+def files(tmp_path: Path) -> Files:
     """A study of a patient whom everything names."""
-    return [(f"{WORD}_{name}", named(content)) for name, content in dicom(small(), tmp_path / "dicom")]
-
-
-def packed(files: list[tuple[str, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.comment = WORD.encode()
-        for name, content in files:
-            archive.writestr(f"{WORD}/{name}", content)
-    return buffer.getvalue()
-
-
-def texts(data: bytes) -> str:
-    """All that a file holds, with what is packed in it."""
-    if data[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return "".join(name + texts(archive.read(name)) for name in archive.namelist())
-    return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("latin-1")
+    return slices(small(), tmp_path / "dicom")
 
 
 def test_no_page_no_file_no_log_and_no_folder_holds_it(
     app: AppTest,
-    files: list[tuple[str, bytes]],
+    files: Files,
     temporary: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: Any,
@@ -78,8 +38,9 @@ def test_no_page_no_file_no_log_and_no_folder_holds_it(
 ) -> None:
     offered: dict[str, bytes] = {}
 
-    def keep(label: str, data: Any, name: str, *_: str) -> None:
-        offered[name] = data if isinstance(data, bytes) else data()
+    def keep(label: str, data: Any, name: str, *_: str, disabled: bool = False) -> None:
+        if not disabled:
+            offered[name] = data if isinstance(data, bytes) else data()
 
     monkeypatch.setattr(downloads, "button", keep)
     for uploaded in (files, [(f"{WORD}.zip", packed(files))], [*files, (f"{WORD}.txt", WORD.encode())]):
@@ -109,46 +70,43 @@ class File:
         return memoryview(self._content)
 
 
-def broken(kind: str, files: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Uploads that cannot be read, in all the ways that a message may want to name something."""
-    name, content = files[0]
-    cut = [(name, content[: len(content) // 2])]
-    return {
-        "text": [(f"{WORD}.txt", b"hello")],
-        "several texts": [(f"{WORD}.txt", b"hello"), (f"{WORD}2.txt", b"hello")],
-        "cut": cut,
-        "cut in a zip": [(f"{WORD}.zip", packed(cut))],
-        "text in a zip": [(f"{WORD}.zip", packed([(f"{WORD}.txt", b"hello")]))],
-        "long name in a zip": [(f"{WORD}.zip", packed([(f"{WORD}{'x' * 200}{WORD}.txt", b"hello")]))],
-        "unsafe zip": [(f"{WORD}.zip", packed([(f"../../../../{WORD}", content)]))],
-        "half a zip": [(f"{WORD}.zip", packed(files)[:-300])],
-        "empty": [(f"{WORD}.dcm", b"")],
-        "nothing of DICOM but its mark": [(f"{WORD}.dcm", WORD.encode().ljust(128, b"\0") + b"DICM" + b"\0" * 99)],
-        "half a NIfTI": [(f"{WORD}.nii", (348).to_bytes(4, "little") + WORD.encode().ljust(344, b"\0"))],
-    }[kind]
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "text",
-        "several texts",
-        "cut",
-        "cut in a zip",
-        "text in a zip",
-        "long name in a zip",
-        "unsafe zip",
-        "half a zip",
-        "empty",
-        "nothing of DICOM but its mark",
-        "half a NIfTI",
-    ],
-)
-def test_no_message_about_a_file_holds_it(kind: str, files: list[tuple[str, bytes]], temporary: Path) -> None:
+@pytest.mark.parametrize("kind", BROKEN)
+def test_no_message_about_a_file_holds_it(kind: str, files: Files, temporary: Path) -> None:
     with pytest.raises(infnet.InfNetError) as error:
-        read_upload([File(name, content) for name, content in broken(kind, files)])
+        read_upload([File(name, content) for name, content in broken(files)[kind]])
     line = str(error.value)
     assert WORD[:5].lower() not in line.lower(), line
     assert "; " in line, "it still says what to do"
     assert str(temporary) not in line
     assert not list(temporary.rglob("*"))
+
+
+@pytest.mark.server
+def test_the_demo_hands_it_to_nobody(
+    files: Files, temporary: Path, tmp_path: Path, capfd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All that a client is told or sent, all that lies in the demo's folder, and its log."""
+    kept, upload = tmp_path / "kept", tmp_path / "upload"
+    kept.mkdir()
+    upload.mkdir()
+    (upload / f"{WORD}.zip").write_bytes(packed(files))
+    (upload / f"{WORD}.txt").write_text(WORD)
+    said: list[str] = []
+    with served(kept, fake_engines()) as url, visiting(url, tmp_path / "fetched") as client:
+        said.append(json.dumps(segment(client, upload / f"{WORD}.zip", upload / f"{WORD}.txt")))
+        said.append(everything(kept))
+        said.append(json.dumps(client.predict(2, "Wide", api_name="/slice")))
+        said.append(everything(tmp_path / "fetched"))
+        assert "infnet.zip" in said[1]
+        for kind, unreadable in broken(files).items():
+            paths = [upload / name for name, _ in unreadable]
+            for path, (_, content) in zip(paths, unreadable, strict=True):
+                path.write_bytes(content)
+            with pytest.raises(AppError) as error:
+                segment(client, *paths)
+            assert "; " in str(error.value), kind
+            said.append(str(error.value))
+        said.append(everything(kept))
+    said += [everything(temporary), *capfd.readouterr(), caplog.text]
+    for text in said:
+        assert WORD[:5].lower() not in text.lower(), text[:500]

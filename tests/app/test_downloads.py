@@ -19,6 +19,7 @@ import streamlit as st
 from PIL import Image
 
 import infnet
+from app.core.corrections import Revisions
 from app.core.reading import read
 from app.views.parts import downloads
 from infnet import phantom
@@ -37,7 +38,7 @@ def downloaded(
     monkeypatch.setattr(st, "download_button", button)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     result = infnet.segment(study, fake_engines())
-    downloads.panel(read(study, result))
+    downloads.panel(read(study, result), Revisions())
     assert not list(folder.iterdir())
     return result, files
 
@@ -46,7 +47,7 @@ def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     study = phantom.chest(slices=5, rows=96, columns=96, spacing=(40.0, 3.7, 3.7)).study
     result, files = downloaded(study, tmp_path, monkeypatch)
     tables = {"statistics.csv", "statistics.xlsx", "summary.json"}
-    assert set(files) == tables | {"mask.nii.gz", "overlays.zip", "infnet.zip"}
+    assert set(files) == tables | {"mask.nii.gz", "overlays.zip", "infnet.zip", "page.pdf"}, "no DICOM of what was none"
 
     rows = list(csv.DictReader(io.StringIO(files["statistics.csv"].decode())))
     assert [int(r["lesion_pixels"]) for r in rows] == [int(np.count_nonzero(s)) for s in result.labels]
@@ -63,7 +64,24 @@ def test_study_with_geometry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert pictures == [f"slice_{k + 1:03d}.png" for k in shown]
     names = zipfile.ZipFile(io.BytesIO(files["infnet.zip"])).namelist()
     assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "statistics.csv", "summary.json"} <= set(names)
+    assert {"page.pdf"} <= set(names)
+    assert files["page.pdf"].startswith(b"%PDF")
     assert any(name.startswith("overlay/slice_") for name in names)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_dicom_names_the_patient_where_the_name_is_switched_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    phantom.write_dicom(phantom.chest(slices=5, rows=96, columns=96, spacing=(40.0, 3.7, 3.7)).study, tmp_path / "scan")
+    study = infnet.read(tmp_path / "scan")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setitem(st.session_state, "show_name", named)
+    _, files = downloaded(study, tmp_path / "temporary", monkeypatch)
+    with zipfile.ZipFile(io.BytesIO(files["dicom.zip"])) as archive:
+        assert set(archive.namelist()) == {"segmentation.dcm", "report.dcm", "page.dcm"}
+        for name in archive.namelist():
+            assert (b"Phantom^Chest" in archive.read(name)) == named, name
 
 
 @pytest.mark.parametrize(("count", "name"), [(1, "mask.png"), (3, "mask.zip")])

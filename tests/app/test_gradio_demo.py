@@ -125,12 +125,15 @@ def segment(client: Client, *paths: Path, **options: Any) -> Any:
 
 def test_a_study_gives_the_packages_numbers_picture_and_files(client, upload, truth, small):
     result, statistics = truth
-    picture, words, said, table, files = segment(client, upload)
+    picture, words, said, table, files, numbers = segment(client, upload)
     total = statistics.total
-    assert table["headers"] == ["", "Ground glass", "Consolidation", "Both"]
-    assert [row[0] for row in table["data"]] == ["Right lung", "Left lung", "Total"]
-    loads = (total.by_class[GGO], total.by_class[CONSOLIDATION], total.lesion)
-    assert table["data"][2][1:] == [f"{units.amount(load)} ({units.percent(load)})" for load in loads]
+    assert table["headers"] == ["", "Right lung", "Left lung", "Total"]
+    loads = {"Ground glass": total.by_class[GGO], "Consolidation": total.by_class[CONSOLIDATION], "Both": total.lesion}
+    shown = {f"{name}, ml": round(load.lesion_ml, 1) for name, load in loads.items()}
+    shown |= {f"{name}, %": round(load.involvement_percent, 1) for name, load in loads.items()}
+    assert {row[0]: row[-1] for row in table["data"]} == shown
+    assert numbers["lesion_volume_ml"] == pytest.approx(total.lesion.lesion_ml)
+    assert numbers["is_hu"] is True
     assert f"Lesion {units.amount(total.lesion)}, involvement {units.percent(total.lesion)}" in said
 
     worst = int(np.count_nonzero(result.labels, axis=(1, 2)).argmax())
@@ -147,9 +150,8 @@ def test_a_study_gives_the_packages_numbers_picture_and_files(client, upload, tr
         assert share == pytest.approx((result.labels[worst] == code).mean(), rel=0.05)
 
     named = {Path(file).name: Path(file) for file in files}
-    assert named.keys() == {"infnet.zip", "mask.nii.gz", "statistics.csv", "summary.json"}
-    summary = json.loads(named["summary.json"].read_text())
-    assert summary["lesion_volume_ml"] == pytest.approx(total.lesion.lesion_ml)
+    assert named.keys() == {"infnet.zip", "mask.nii.gz", "statistics.csv", "summary.json", "page.pdf"}
+    assert json.loads(named["summary.json"].read_text()) == numbers
     with zipfile.ZipFile(named["infnet.zip"]) as archive:
         assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "summary.json"} <= set(archive.namelist())
         assert any(name.startswith("overlay/") for name in archive.namelist())
@@ -164,8 +166,26 @@ def test_slices_are_drawn_one_by_one(client, upload):
     assert words.startswith("Slice 4 of 4, ")
     wide, _ = client.predict(4, "Wide", api_name="/slice")
     assert len({Path(picture["image"]).read_bytes() for picture in (first, last, wide)}) == 3
-    with pytest.raises(AppError, match=r"slice 5, window Lung: not there; give 1 to 4 and Lung, Wide, Mediastinum"):
+    with pytest.raises(AppError, match=r"slice 5: not there; give 1 to 4"):
         client.predict(5, "Lung", api_name="/slice")
+
+
+def test_planes_and_classes(client, upload, truth):
+    segment(client, upload)
+    result, _ = truth
+    row = int(np.count_nonzero(result.labels == GGO, axis=(0, 2)).argmax()) + 1
+    picture, words = client.predict(row, "Lung", "Coronal", ["ground-glass opacity"], api_name="/slice")
+    assert words.startswith(f"Coronal slice {row} of 160, ")
+    (mask,) = picture["annotations"]
+    assert mask["label"] == "ground-glass opacity"
+    with Image.open(mask["image"]) as drawn:
+        marked = np.asarray(drawn)[..., 3] > 0
+    assert marked.mean() == pytest.approx((result.labels[:, row - 1] == GGO).mean(), rel=0.1)
+    bordered, _ = client.predict(row, "Lung", "Coronal", ["lung borders"], api_name="/slice")
+    assert bordered["annotations"] == []
+    assert Path(bordered["image"]).read_bytes() != Path(picture["image"]).read_bytes()
+    with pytest.raises(AppError, match=r"slice 161: not there; give 1 to 160"):
+        client.predict(161, "Lung", "Coronal", api_name="/slice")
 
 
 def test_nothing_of_a_patient_is_kept(client, upload, kept):
@@ -197,13 +217,16 @@ def test_two_visitors_never_see_each_others_study(client, url, upload, tmp_path)
 
 def test_a_picture_has_pixels_until_it_is_told_its_millimetres(client, small, tmp_path):
     slice_png = write_png(tmp_path / "Canary Jane.png", display(small, 2))
-    _, _, said, table, files = segment(client, slice_png)
-    assert " px" in table["data"][2][3]
+    _, _, said, table, files, numbers = segment(client, slice_png)
+    assert [row[0] for row in table["data"]][-2:] == ["Both, px", "Both, %"]
+    assert numbers["lesion_volume_ml"] is None
     assert "There are no millimetres" in said.replace("\\", "")
-    assert {Path(file).name for file in files} == {"infnet.zip", "mask.png", "statistics.csv", "summary.json"}
-    assert json.loads(Path(files[-1]).read_text())["study"] == "study"
-    _, _, said, table, _ = segment(client, slice_png, mm_per_pixel=2)
-    assert " mm²" in table["data"][2][3]
+    assert {Path(file).name for file in files} == {
+        *("infnet.zip", "mask.png", "statistics.csv", "summary.json", "page.pdf")
+    }
+    assert json.loads(next(Path(f) for f in files if f.endswith("summary.json")).read_text())["study"] == "study"
+    _, _, said, table, *_ = segment(client, slice_png, mm_per_pixel=2)
+    assert table["data"][-2][0] == "Both, mm²"
     assert "There are no millimetres" not in said.replace("\\", "")
 
 
@@ -242,6 +265,8 @@ def test_only_what_is_meant_for_clients_is_in_the_api(url):
         "/close",
     }
     assert not endpoints["unnamed_endpoints"]
+    returned = [value["label"] for value in endpoints["named_endpoints"]["/segment"]["returns"]]
+    assert returned == ["Slice", "The slice in words", "Summary", "By lung and class", "Files", "Numbers"]
     config = httpx.get(f"{url}config", trust_env=False).json()
     assert config["analytics_enabled"] is False
     assert config["run_history"] is False
@@ -325,6 +350,20 @@ def test_nobody_gets_the_files_of_another_visitor(url, kept, upload, client, tmp
     shutil.rmtree(Path(path).parent)
 
 
+def test_a_session_answers_the_browser_that_opened_it_only(url, upload, client):
+    segment(client, upload)
+    asked = {"data": [2, "Lung", "Axial", []], "session_hash": client.session_hash}
+    for cookies, said in ((client.cookies, "Slice 2 of 4"), ({}, "session: of another browser; load the page again")):
+        with httpx.Client(base_url=url, trust_env=False, cookies=cookies) as visitor:
+            visitor.get("/")
+            begun = visitor.post("/gradio_api/call/slice", json=asked).json()
+            assert said in visitor.get(f"/gradio_api/call/slice/{begun['event_id']}").text
+    with httpx.Client(base_url=url, trust_env=False) as other:
+        other.get("/")
+        for way in ("/gradio_api/queue/data", "/queue/data"):
+            assert other.get(way, params={"session_hash": client.session_hash}).status_code == 403
+
+
 def test_an_upload_that_nobody_runs_goes_by_itself(url, kept, monkeypatch):
     gone = []
     monkeypatch.setattr("app.demo.uploads.UNUSED", 0.01)
@@ -390,6 +429,7 @@ def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
     worst = int(np.count_nonzero(result.labels, axis=(1, 2)).argmax()) + 1
     with browser() as running:
         page = running.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(120_000)  # a busy machine is slow, and not broken
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(url)
@@ -409,6 +449,12 @@ def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
         page.get_by_text(f"Slice {worst - 1} of 4").wait_for()
         page.get_by_label("Mediastinum").check()
         page.wait_for_function("() => [...document.images].some(i => i.src.includes('Mediastinum'))")
+        page.get_by_label("Sagittal").check()
+        page.get_by_text("Sagittal slice ").wait_for()
+        page.get_by_label("ground-glass opacity").uncheck()
+        page.wait_for_function("() => document.querySelectorAll('img.mask').length === 1")
+        page.get_by_label("Axial").check()
+        page.get_by_text(f"Slice {worst} of 4").wait_for()
         with page.expect_download() as download:
             page.locator("a[download='summary.json']").click()
         written = json.loads(Path(download.value.path()).read_text())
@@ -420,12 +466,14 @@ def test_the_page_in_a_browser(url, upload, truth, kept, tmp_path):
         page.get_by_role("button", name="Run", exact=True).click()
         page.get_by_text("file_1: plain text, not an image; give a chest CT").wait_for()
 
-        page.get_by_text(f"Slice {worst - 1} of 4").wait_for(state="detached")  # no numbers beside another file's error
+        page.get_by_text(f"Slice {worst} of 4").wait_for(state="detached")  # no numbers beside another file's error
         page.get_by_role("button", name="Example picture").click()
         page.get_by_text("Slice 1 of 1").wait_for()
         for width in (1440, 900):
             page.set_viewport_size({"width": width, "height": 1000})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width  # nothing is cut
+            page.wait_for_function(
+                "width => document.documentElement.scrollWidth <= width", arg=width
+            )  # nothing is cut
         assert [a for a in asked if not a.startswith((url, "data:", "blob:"))] == []
         assert files_in(kept)
         page.close()

@@ -3,84 +3,97 @@
 from __future__ import annotations
 
 import gc
+import io
 import threading
+import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 
 import infnet
+from app.core import units
 from app.core.case import Exam, Registry
 from app.core.jobs import Job
-from app.core.pictures import Look, slice_picture
-from app.core.reading import Settings, read
 from app.core.uploads import read_upload
 from infnet import phantom
 from infnet.pipeline.models import Engines
-from tests.app.apptest import dicom
+from tests.app.apptest import dicom, expected
+from tests.app.driving import ROOT, served
 from tests.app.test_canary import File
+from tests.app.visitor import Visitor
 from tests.fakes import fake_engines
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 BROWSING, RUNNING, CYCLES = 20, 8, 200
 
 
 def study(seed: int) -> infnet.Study:
-    return phantom.chest(slices=6, rows=128, columns=128, spacing=(40.0, 2.8, 2.8), seed=seed).study
+    """Each has more disease than the one before."""
+    size = {"slices": 6, "rows": 128, "columns": 128, "spacing": (40.0, 2.8, 2.8)}
+    return phantom.chest(**size, seed=seed, lesion_ml=100.0 + 40 * seed).study  # type: ignore[arg-type]
 
 
 def job_of(exam: Exam, engines: Engines) -> Job:
     return Job(lambda progress: infnet.segment(exam.study, engines, progress=progress))
 
 
-def test_twenty_who_browse_and_eight_who_run_get_their_own() -> None:
+@pytest.mark.server
+def test_twenty_who_browse_and_eight_who_run_get_their_own(tmp_path: Path) -> None:
+    """Through the server: each uploads a study of their own, and every page that is drawn shows its numbers."""
     studies = [study(seed) for seed in range(BROWSING + RUNNING)]
-    results = [infnet.segment(each, fake_engines()) for each in studies]
-    sums = {result.labels.tobytes() for result in results}
-    assert len(sums) == len(results), "no two results are the same, so a mix-up is seen"
+    truths = [units.amount(expected(each).total.lesion) for each in studies]
+    assert len(set(truths)) == len(truths), "no two results are the same, so a mix-up is seen"
+    own = {"TMPDIR": str(tmp_path), "INFNET_TEST_HOLD": str(tmp_path / "none")}
 
-    registry, engines = Registry(lambda session: True), fake_engines()
-    cases = [registry.open(f"session {n}", f"browser {n}") for n in range(len(studies))]
-    for case, each in zip(cases, studies, strict=True):
-        case.exams.append(Exam(replace(each, name="study"), "scan"))
+    def zipped(number: int) -> bytes:
+        """Made ahead: what is measured is the server."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, content in dicom(studies[number], tmp_path / f"dicom-{number}"):
+                archive.writestr(name, content)
+        return buffer.getvalue()
+
+    def numbers(visitor: Visitor) -> str | None:
+        visitor.go("Numbers")
+        return visitor.metrics().get("Lesion volume")
+
+    def run(visitor: Visitor, number: int) -> None:
+        visitor.upload("study.zip", uploads[number])
+        while (shown := numbers(visitor)) is None:
+            time.sleep(0.5)  # between two looks: each of them is work for the server
+        assert shown == truths[number]
+
+    uploads = [zipped(number) for number in range(len(studies))]
     over, drawn = threading.Event(), [0] * BROWSING
 
-    def picture(number: int, at: int, threshold: float) -> bytes:
-        reading = read(studies[number], results[number], Settings(threshold))
-        return slice_picture(reading.study, at, Look(), reading.result).png
-
-    wanted = [[picture(n, at, t) for at in range(6) for t in (0.5, 0.95)] for n in range(BROWSING)]
-
-    def browse(number: int) -> None:
+    def browse(visitor: Visitor, number: int) -> None:
         while not over.is_set() or not drawn[number]:
-            case = registry.find(cases[number].token, f"tab {number}", f"browser {number}")
-            assert case is cases[number]
-            assert registry.find(cases[number].token, "x", f"browser {number + 1}") is None
-            seen = case.exams[0].once("pictures", drawn[number] % 3, lambda: None)
-            assert seen is None
-            assert [picture(number, at, t) for at in range(6) for t in (0.5, 0.95)] == wanted[number]
+            for title in ("Viewer", "Check", "Study"):
+                visitor.go(title)
+            assert numbers(visitor) == truths[number]
             drawn[number] += 1
 
-    with ThreadPoolExecutor(BROWSING) as people:
-        browsing = [people.submit(browse, number) for number in range(BROWSING)]
-        for case in cases[BROWSING:]:
-            case.exams[0].job = job_of(case.exams[0], engines)
+    main = ROOT / "tests" / "app" / "fake_main.py"
+    with served(tmp_path / "log", main, own) as url, ThreadPoolExecutor(BROWSING + RUNNING) as people:
+        visitors = [Visitor(url) for _ in studies]
+        for number in range(BROWSING):
+            run(visitors[number], number)
+        browsing = [people.submit(browse, visitors[number], number) for number in range(BROWSING)]
+        running = [people.submit(run, visitors[number], number) for number in range(BROWSING, BROWSING + RUNNING)]
         try:
-            for case, result in zip(cases[BROWSING:], results[BROWSING:], strict=True):
-                (job,) = case.exams[0].jobs
-                job.wait(600)
-                assert job.state == "done", (job.state, job.error, job.bug)
-                np.testing.assert_array_equal(job.result.labels, result.labels)
-                np.testing.assert_array_equal(job.result.lungs, result.lungs)
+            for each in running:
+                each.result()
         finally:
             over.set()
         for each in browsing:
-            each.result(600)
-    print(f"pictures of {sum(drawn)} rounds were right beside {RUNNING} runs")
+            each.result()
+        for visitor in visitors:
+            visitor.close()
+    print(f"{sum(drawn)} rounds of pages were right beside {RUNNING} runs")
 
 
 def test_two_hundred_uploads_runs_and_closes_leave_no_memory_behind(tmp_path: Path, temporary: Path) -> None:

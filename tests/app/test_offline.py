@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,32 +10,16 @@ from pathlib import Path
 import pytest
 
 from tests.app.driving import ROOT, chromium
+from tests.own_network import UP, alone, possible
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(960)]
 
-# Brings the loopback up by SIOCSIFFLAGS with IFF_UP.
-UP = 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1)); '
 USE = """
 import sys
 from pathlib import Path
 from tests.app import offline_use
 offline_use.{which}(Path(sys.argv[1]))
 """
-
-
-def alone(*command: str) -> list[str]:
-    """A command in a network of its own, which holds nothing but the loopback."""
-    return ["unshare", "--net", "--map-root-user", *command]
-
-
-def possible() -> bool:
-    """Whether this machine lets us have such a network, with its loopback up."""
-    if shutil.which("unshare") is None:
-        return False
-    script = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); "
-    script += "socket.create_connection(s.getsockname(), 2)"
-    done = subprocess.run(alone(sys.executable, "-c", UP + script), check=False, capture_output=True)
-    return done.returncode == 0
 
 
 def test_no_library_counts_who_uses_it() -> None:
@@ -58,6 +41,6 @@ def test_a_server_works_without_a_network_and_leaves_nothing(which: str, tmp_pat
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": "/tmp", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = alone(sys.executable, "-c", UP + USE.format(which=which), str(temporary))
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=270)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     assert done.stdout.rstrip().endswith("all well")

@@ -1,23 +1,18 @@
-"""The pages Numbers, Compare, Check and About show what the package found."""
+"""The pages Numbers, Compare and About show what the package found."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import infnet
-from app.core import units
-from infnet import export, weights
+from app.core import examples, units
+from infnet import weights
 from infnet.export.methods import CITATION
 from infnet.measure import change as compare
-from infnet.measure import check, densities, lesions, regions, severity
+from infnet.measure import densities, lesions, regions, severity
 from infnet.measure.statistics import measure
 from infnet.pipeline.run import segment
 from infnet.study import LEFT, RIGHT
@@ -36,7 +31,7 @@ def tables(app: AppTest) -> str:
 
 
 def said(app: AppTest) -> str:
-    return " ".join(each.value for each in (*app.caption, *app.markdown, *app.subheader))
+    return " ".join(each.value for each in (*app.caption, *app.markdown, *app.header))
 
 
 def test_numbers(app: AppTest) -> None:
@@ -62,6 +57,7 @@ def test_numbers(app: AppTest) -> None:
 
 
 def test_lesion_list_leads_to_the_slice(app: AppTest) -> None:
+    app.session_state["viewer"] = "Pictures"
     example(app, "Numbers")
     study, result = segmented()
     listed = lesions.lesions(study, result)
@@ -75,6 +71,19 @@ def test_lesion_list_leads_to_the_slice(app: AppTest) -> None:
     assert not app.exception
     assert app.slider(key="slice").value == listed[other].display_slice + 1
     assert picture(app).startswith(f"Slice {listed[other].display_slice + 1} of 6")
+
+
+def test_files_stand_beside_the_result_and_on_numbers(app: AppTest) -> None:
+    def files(page: str) -> list[str]:
+        return [button.proto.label for button in go(app, page).get("download_button")]
+
+    example(app)
+    assert files("Numbers") == files("Study")
+    assert {"Table", "Mask", "All files"} <= set(files("Numbers"))
+    app.toggle(key="show_name").set_value(True).run()
+    assert not app.exception
+    go(app, "Study")
+    assert app.toggle(key="show_name").value is True
 
 
 def test_range_widens_with_the_mirrored_study(app: AppTest) -> None:
@@ -104,10 +113,13 @@ def test_a_click_at_the_end_of_a_run_is_not_lost(app: AppTest) -> None:
     assert not slices(app)
 
 
-def test_the_end_of_a_run_leads_from_study_to_the_viewer(app: AppTest) -> None:
-    finish(press(app, "Open the example study"))
-    assert slices(app)
+def test_a_run_leads_from_study_to_the_viewer(app: AppTest) -> None:
+    press(app, "Open the example study")
     assert app.session_state["page"] == "viewer"
+    go(finish(app), "Study")
+    assert app.session_state["page"] == "study"
+    assert metrics(app.run())
+    assert app.session_state["page"] == "study"
 
 
 def test_compare_two_dates_and_three(app: AppTest) -> None:
@@ -118,7 +130,7 @@ def test_compare_two_dates_and_three(app: AppTest) -> None:
     first, second = expected(small()), expected(small(seed=1))
     shown = tables(app)
     for row in compare.change(first, second)[:3]:
-        assert f"{row.ml:+,.1f} ml ({row.points:+.1f} points)" in shown
+        assert f"{row.ml:+,.1f} ml ({units.signed(row.points)} points)" in shown
     left, right = slices(app)
     assert left[0]["alt"].startswith("Date 1: slice")
     assert right[0]["alt"].startswith("Date 2: slice")
@@ -138,64 +150,19 @@ def test_compare_two_dates_and_three(app: AppTest) -> None:
     assert not slices(app)
 
 
-@pytest.mark.parametrize("kind", ["nifti", "pictures"])
-def test_check_against_a_reference(app: AppTest, tmp_path: Path, kind: str) -> None:
-    study, result = segmented()
-    truth = np.roll(result.labels, 2, axis=2)
-    if kind == "nifti":
-        path = export.write_nifti(tmp_path / "truth.nii.gz", truth, study.affine)
-        assert gzip.decompress(path.read_bytes())
-        files = [(path.name, path.read_bytes())]
-    else:
-        files = []
-        for k, plane in enumerate(truth):
-            buffer = io.BytesIO()
-            Image.fromarray((plane > 0) * np.uint8(255)).save(buffer, "PNG")
-            files.append((f"truth_{k}.png", buffer.getvalue()))
-    example(app, "Check")
-    upload(app, *files)
+def test_compare_says_when_the_second_study_is_of_somebody_else(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_of(patient: str, which: str, seed: int) -> None:
+        monkeypatch.setattr(examples, which, lambda: replace(small(seed=seed), patient=patient))
+
+    is_of("one", "example", 0)
+    example(app, "Compare")
+    is_of("one", "follow_up", 1)
+    finish(press(app, "Add the example's follow-up"))
+    assert not [w for w in app.warning if "two patients" in w.value]
+    is_of("two", "follow_up", 1)
+    finish(press(app, "Add the example's follow-up"))
     assert not app.exception
-    assert not app.error
-    agreement = check.check(result, truth if kind == "nifti" else truth > 0)
-    shown = tables(app)
-    for each in agreement.values():
-        assert f"{each.plain_dice:.3f}" in shown
-        assert ",".join(f"{score:.3f}" for score in (*each.scores, each.plain_dice)) in shown
-    marks = check.difference(result, truth)
-    assert f"{int((marks == check.ONLY_NETWORK).sum()):,}" in shown
-    assert "network and reference" in picture(app)
-    press(app, "Another reference")
-    assert not slices(app)
-
-
-def test_another_reference_never_shows_the_scores_of_the_one_before(
-    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Python gives the address of an object that is gone to a new one: here every object has the same `id`."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("app."):
-            monkeypatch.setattr(module, "id", lambda _: 7, raising=False)
-    study, result = segmented()
-    example(app, "Check")
-    for moved in (0, 2):
-        reference = np.roll(result.labels, moved, axis=2)
-        path = export.write_nifti(tmp_path / f"reference_{moved}.nii.gz", reference, study.affine)
-        upload(app, (path.name, path.read_bytes()))
-        for agreement in check.check(result, reference).values():
-            assert f",{agreement.plain_dice:.3f}," in tables(app)
-        marks = check.difference(result, reference)
-        assert f"only the network,{int((marks == check.ONLY_NETWORK).sum()):,}" in tables(app).replace('"', "")
-        press(app, "Another reference")
-
-
-def test_check_refuses_another_size_with_one_line(app: AppTest, tmp_path: Path) -> None:
-    example(app, "Check")
-    study, _ = segmented()
-    path = export.write_nifti(tmp_path / "truth.nii.gz", np.zeros((4, 96, 96), np.uint8), study.affine)
-    upload(app, (path.name, path.read_bytes()))
-    (error,) = app.error
-    assert "4 x 96 x 96" in error.value
-    assert not app.exception
+    assert [w for w in app.warning if "two patients" in w.value]
 
 
 def test_about_names_networks_and_gives_a_methods_paragraph(app: AppTest) -> None:
@@ -207,3 +174,7 @@ def test_about_names_networks_and_gives_a_methods_paragraph(app: AppTest) -> Non
     example(go(app, "Study"), "About")
     (paragraph,) = [code.value for code in app.code if "fake-infection" in code.value]
     assert "0.5" in paragraph
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [units.signed(v) for v in (8.64, -0.04, 0.04, -0.06, 1234.5)] == ["+8.6", "0.0", "0.0", "-0.1", "+1,234.5"]

@@ -1,4 +1,4 @@
-"""The Viewer page: one slice a message, and thresholds that never run the networks."""
+"""The Viewer page with the picture viewer: one slice a message, and thresholds that never run the networks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,28 @@ from infnet.overlay import display
 from infnet.pipeline.models import Engines
 from infnet.pipeline.run import segment
 from infnet.study import CLASS_NAMES
-from tests.app.apptest import choose, example, expected, finish, go, metrics, picture, press, slices, unpacked
+from tests.app.apptest import (
+    choose,
+    example,
+    expected,
+    finish,
+    go,
+    metrics,
+    picture,
+    press,
+    slices,
+    unpacked,
+    volumes,
+)
 from tests.app.examples import small
 from tests.fakes import fake_engines
+
+
+@pytest.fixture
+def app(app: AppTest) -> AppTest:
+    """Somebody who chose the picture viewer."""
+    app.session_state["viewer"] = "Pictures"
+    return app
 
 
 @pytest.fixture
@@ -76,7 +95,31 @@ def test_message_holds_one_slice_its_hu_and_its_classes(viewer: AppTest) -> None
     assert np.array_equal(codes, result.lungs[2] * 3 + result.labels[2])
     assert head["names"][1 * 3 + 2] == "consolidation, right lung"
     assert image.size == (head["width"], head["height"]) == (96, 96)
-    assert len(data) < 60_000
+    assert len(data) - sum(other["size"] for other in head["ahead"]) < 60_000
+
+
+def test_neighbours_come_along_and_are_what_is_shown_when_they_are_asked_for(viewer: AppTest) -> None:
+    def near() -> tuple[str, dict[int, bytes]]:
+        ((head, data),) = slices(viewer)
+        others, end = {}, len(data)
+        for other in reversed(head["ahead"]):
+            others[other["number"]] = data[end - other["size"] : end]
+            end -= other["size"]
+        start = 4 + int.from_bytes(data[:4], "little")
+        return head["view"], others | {head["number"]: data[start : start + head["png"]]}
+
+    viewer.slider(key="slice").set_value(3).run()
+    view, third = near()
+    assert set(third) == {1, 2, 3, 4, 5}
+    viewer.slider(key="slice").set_value(4).run()
+    same, fourth = near()
+    assert set(fourth) == {2, 3, 4, 5, 6}
+    assert same == view
+    assert all(third[number] == fourth[number] for number in (2, 3, 4, 5))
+    choose(viewer, "View", "Heat map")
+    other, heat = near()
+    assert other != view, "no picture of another view is shown again"
+    assert heat[3] != third[3]
 
 
 def test_thresholds_change_numbers_without_the_networks(viewer: AppTest) -> None:
@@ -197,10 +240,13 @@ def test_second_network_beside_the_first(app: AppTest) -> None:
     assert model in alts[0]
 
 
-def waiting_networks(monkeypatch: pytest.MonkeyPatch, after: int) -> tuple[threading.Event, threading.Event]:
-    """Let the infection network wait after so many slices: set where it has come so far, and what lets it go on."""
+def waiting_networks(
+    monkeypatch: pytest.MonkeyPatch, after: int, role: str = "infection"
+) -> tuple[threading.Event, threading.Event]:
+    """Let one of the networks wait after so many slices: set where it has come so far, and what lets it go on."""
     engines, reached, go_on = fake_engines(), threading.Event(), threading.Event()
-    function, done = engines.infection.engine.function, itertools.count()
+    engine = engines.models[role].engine
+    function, done = engine.function, itertools.count()
 
     def hold(batch: np.ndarray) -> np.ndarray:
         if next(done) == after:
@@ -208,7 +254,7 @@ def waiting_networks(monkeypatch: pytest.MonkeyPatch, after: int) -> tuple[threa
             assert go_on.wait(60)
         return function(batch)
 
-    engines.infection.engine.function = hold
+    engine.function = hold
     monkeypatch.setattr(infnet, "load_engines", lambda infection=None, device=None: engines)
     return reached, go_on
 
@@ -236,6 +282,30 @@ def test_each_slice_shows_its_overlay_while_others_wait(app: AppTest, monkeypatc
     finish(app)
     go(app, "Viewer")
     assert metrics(app)["Lesion volume"] == units.amount(expected(small()).total.lesion)
+
+
+@pytest.mark.parametrize("viewer", ["Volume", "Pictures"])
+def test_slice_on_screen_gets_a_first_overlay_before_the_lungs_of_all_are_known(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, viewer: str
+) -> None:
+    monkeypatch.setattr("infnet.pipeline.run.PREVIEW_FROM", 6)
+    reached, go_on = waiting_networks(monkeypatch, after=4, role="lungs")
+    app.session_state["viewer"] = viewer
+    press(app, "Open the example study")
+    try:
+        assert reached.wait(60)
+        (exam,) = app.session_state["case"].exams
+        assert not exam.growing.ready.any()
+        go(app, "Viewer")
+        if viewer == "Pictures":
+            assert picture(app) == "Slice 3 of 6, a first look at its overlay"
+            assert (unpacked(slices(app)[0])[2] % 3).any(), "no lesion on it"
+        else:
+            ((head, _),) = volumes(app)
+            assert (head["initial"], head["ready"], head["previewed"]) == (2, [[1, 4]], [[1, 4]])
+    finally:
+        go_on.set()
+    finish(app)
 
 
 def test_a_run_that_was_stopped_leaves_nothing_behind(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +342,7 @@ def test_viewer_opens_at_the_worst_slice_unless_one_was_chosen_meanwhile(
         if chosen:
             app.slider(key="slice").set_value(chosen).run()
         go_on.set()
-        finish(app)
+        go(finish(app), "Viewer")
         assert picture(app).startswith(f"Slice {chosen or worst} of 4, with overlay")
         go(press(app, "Close study"), "Study")
 

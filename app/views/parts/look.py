@@ -20,6 +20,7 @@ VIEWS = ("Overlay", "Side by side", "Heat map", "Stages", "HU bands")
 CLASSES = {"Ground glass": GGO, "Consolidation": CONSOLIDATION}
 BORDERS = "Lung borders"
 MARKS = [*CLASSES, BORDERS]
+MOST_SMALLEST = 200  # mm² or pixels: the largest choice of the smallest lesion that counts
 DISAGREEMENTS = {
     densities.NETWORK_ONLY: "infection in HU of normal lung",
     densities.DENSE_ONLY: "denser lung that the network left out",
@@ -28,15 +29,13 @@ DISAGREEMENTS = {
 
 def plane_and_view(study: infnet.Study) -> tuple[str, str]:
     """Which way the slices lie, and what is drawn of them."""
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        plane = "Axial"
-        if not study.is_picture and len(study.pixels) > 1:
-            plane = _one_of("Plane", PLANES, "plane", "Axial")
-        views = [v for v in VIEWS if (v != "HU bands" or study.is_hu) and (v != "Stages" or plane == "Axial")]
-        if st.session_state.get("view") not in views:
-            st.session_state.view = views[0]
-        view = _one_of("View", views, "view", VIEWS[0])
-    return plane, view
+    plane = "Axial"
+    if not study.is_picture and len(study.pixels) > 1:
+        plane = _one_of("Plane", PLANES, "plane", "Axial")
+    views = [v for v in VIEWS if (v != "HU bands" or study.is_hu) and (v != "Stages" or plane == "Axial")]
+    if st.session_state.get("view") not in views:
+        st.session_state.view = views[0]
+    return plane, _one_of("View", views, "view", VIEWS[0])
 
 
 def _one_of(label: str, options: tuple[str, ...] | list[str], key: str, default: str, disabled: bool = False) -> str:
@@ -68,7 +67,7 @@ def thresholds(exam: Exam) -> None:
         st.slider(
             "Smallest lesion in a slice",
             0,
-            200,
+            MOST_SMALLEST,
             step=5,
             key=session.setting("smallest", 0),
             format=f"%d {unit}",

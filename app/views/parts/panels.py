@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import streamlit as st
 from plotly.graph_objects import Figure
 
 import infnet
+from app.components import widgets
 from app.core import runs, session, tables, units
 from app.core.case import Exam
 from app.core.jobs import Job
 from app.core.reading import Reading
 from app.core.texts import RESEARCH_USE
+from app.views.parts import downloads
 from infnet.measure.statistics import Load, SliceStatistics, Statistics
 from infnet.notices import Notice, unique
 from infnet.overlay import COLOURS, LUNG_COLOUR, heat_scale
@@ -22,26 +25,23 @@ ABOUT = (
     "infnet finds infection with Inf-Net and FCN8s (Fan et al., IEEE TMI 39(8):2626-2637, 2020). It is not a medical "
     "device; its masks can be wrong. The weights are for non-commercial use."
 )
-STYLE = """<style>
-[data-testid="stFileUploaderDropzone"] {min-height: 7rem; align-content: center; align-items: center}
-[data-testid="stStatusWidget"] {display: none}  /* the app shows its own progress */
-[data-testid="stMain"] h2 {padding: 0}
-.st-key-notice {position: fixed; top: .9rem; right: 3.5rem; width: auto; z-index: 999991}
-.infnet-legend {display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .875rem}
-.infnet-legend i {display: inline-block; width: .8em; height: .8em; border-radius: .15em; margin-right: .4em}
-[data-testid="stDownloadButton"] button {white-space: nowrap}
-@media (max-width: 1100px) {  /* numbers go under the picture before they get cramped beside it */
-  .st-key-wide > [data-testid="stLayoutWrapper"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
-    min-width: 100%
-  }
+SAID = {
+    "running": "The networks run.",
+    "done": "The networks are done.",
+    "failed": "The run failed.",
 }
-</style>"""
+LOOK = 0.5  # seconds between two looks how far a job is
+STYLE = f"<style>{Path(__file__).with_name('panels.css').read_text()}</style>"
 
 
-def frame() -> None:
-    """What every page starts with."""
+def frame(title: str) -> None:
+    """What every page starts with; its title, and how the run stands, are for screen readers."""
     st.html(STYLE)
     with st.container(key="notice"):
+        st.html(f'<h1 class="infnet-unseen">{title}</h1>')
+        exam = session.exam()
+        job = None if exam is None else exam.job
+        widgets.say("run", "" if job is None else SAID.get(job.state, ""))
         st.badge(RESEARCH_USE, icon=":material/science:", color="orange")
 
 
@@ -65,14 +65,40 @@ def opened() -> Exam | None:
         st.button(
             "Close study",
             icon=":material/close:",
-            on_click=session.close_case,
+            on_click=_close,
+            args=(exam,),
             help="Forgets the study and everything made from it.",
         )
+    if st.session_state.pop("closing", False):
+        _ask(exam)
     return exam
 
 
-def read() -> tuple[Exam, Reading] | None:
-    """The open study with its numbers; otherwise a line that says what is missing, or the progress."""
+def _close(exam: Exam) -> None:
+    """Close the study; asks first where that would lose what somebody has corrected."""
+    if exam.revisions.unsaved:
+        st.session_state.closing = True
+    else:
+        session.close_case()
+
+
+@st.dialog("Corrections are not saved")
+def _ask(exam: Exam) -> None:
+    st.write("The study was corrected by hand. Once it is closed, the corrections are gone.")
+    reading = runs.reading(exam)
+    with st.container(horizontal=True):
+        if reading is not None:
+            downloads.mask_button("Save the mask", reading, exam.revisions)
+        st.button("Close without saving", on_click=session.close_case)
+        if st.button("Keep it open"):
+            st.rerun()
+
+
+def read(watch: bool = True) -> tuple[Exam, Reading] | None:
+    """The open study with its numbers; otherwise a line that says what is missing, or the progress.
+
+    watch: False where the page shows the progress itself.
+    """
     exam = opened()
     if exam is None:
         return None
@@ -80,34 +106,48 @@ def read() -> tuple[Exam, Reading] | None:
     if reading is not None:
         return exam, reading
     if exam.job is not None and exam.job.state in ("waiting", "running", "done"):
-        progress(exam.job, len(exam.study.pixels))
+        if watch:
+            progress(exam.job, len(exam.study.pixels))
     else:
+        trouble(exam.job)
         st.info("The networks have not run on this study yet. Start them on the page **Study**.")
+        st.button("Go to Study", icon=":material/play_arrow:", on_click=session.go_to, args=("study",))
     return None
 
 
 def progress(job: Job, slices: int, what: str = "slices") -> None:
     """How far a job is, with a way to stop it; draws itself again until the job ends, then the page once."""
 
-    @st.fragment(run_every=0.5)
-    def bar() -> None:
-        if not job.alive:
-            draw_again()
-        place = job.place
-        text = "Loading the networks ..."
-        if place is not None:
-            text = f"Waiting for another study to finish: place {place} in the queue ..."
-        if job.total:
-            text = f"{slices * job.done // job.total} of {slices} {what}"
-        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.progress(job.share, text=text)
-            st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{job.token}")
+    @st.fragment
+    def watched() -> None:
+        bar(job, slices, what)
+        widgets.pulse(f"progress-{job.token}", LOOK)
 
-    bar()
+    watched()
+
+
+def bar(job: Job, slices: int, what: str = "slices") -> None:
+    """How far a job is now, with a way to stop it; draws the page again once it has ended. For a fragment."""
+    if not job.alive:
+        draw_again()
+    place = job.place
+    text = "Loading the networks ..."
+    if place is not None:
+        text = f"Waiting for another study to finish: place {place} in the queue ..."
+    if job.total:
+        text = f"{slices * job.done // job.total} of {slices} {what}"
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        widgets.say(f"progress-{job.token}", f"{int(4 * job.share) * 25} % done" if job.total else text)
+        st.progress(job.share, text=text)
+        st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{job.token}")
 
 
 def draw_again() -> None:
-    """Draw the whole page again; what the user has asked for in the meantime comes first."""
+    """Draw the whole page again; what the user has asked for in the meantime comes first.
+
+    One hole is left: Streamlit keeps which page is wanted in one place for all runs of a session; this run, begun in
+    the same moment as that of a click on another page, may write its own there last (`tests/app/test_clicks.py`).
+    """
     st.empty()  # Streamlit turns to waiting clicks whenever something is drawn; `rerun` would replace them
     st.rerun()
 
@@ -124,6 +164,12 @@ def trouble(job: Job | None) -> None:
 def reader_notices(reading: Reading, of_the_gate: Sequence[Notice] = ()) -> None:
     """What a reader should know about a study and its result, after what the input gate says."""
     warnings(unique(of_the_gate, reading.study.notices, reading.result.notices))
+
+
+def corrected(reading: Reading) -> None:
+    """What a person has changed, beside what the networks found; nothing where nobody has."""
+    if reading.corrected:
+        st.info(f"{reading.corrected} Corrections hold at every threshold.", icon=":material/draw:")
 
 
 def warnings(notices: Sequence[Notice]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -14,17 +15,13 @@ from app.core import pictures, session
 from app.core.case import Exam
 from app.core.pictures import Cut, Look
 from app.core.reading import Reading, lesion_loads, worst_slice
+from app.core.texts import LABELS
 from app.views.parts import panels
 from infnet.pipeline.run import Growing
 from infnet.study import CLASS_NAMES
 
 REFRESH = 1.0  # seconds between two looks at what is done
 KEYS = {"Axial": "slice", "Coronal": "slice-coronal", "Sagittal": "slice-sagittal"}
-LABELS = {
-    "Axial": "Slice, from the feet to the head",
-    "Coronal": "Slice, from front to back",
-    "Sagittal": "Slice, from the patient's right to the left",
-}
 
 
 def go(number: int, plane: str = "Axial") -> None:
@@ -41,30 +38,50 @@ def slider(study: infnet.Study, count: int, loads: NDArray[np.int64] | None, pla
     """The slice to show, from 1; the one with the most lesion at first. The lesion load runs along it."""
     if count == 1:
         return 1
-    key = KEYS[plane]
     worst = None if loads is None else worst_slice(loads)
-    target = _middle(count) if worst is None else worst + 1
-    place = pictures.where(study, target - 1, plane)
-    # Set only where it must be: a value that is set is sent, and takes the thumb out of the user's hand.
-    if int(st.session_state.setdefault(key, target)) > count:
-        st.session_state[key] = count
+    _start(count, _middle(count) if worst is None else worst + 1, plane)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(gap="small"):
-            number = int(st.slider("Slice" if study.is_picture else LABELS[plane], 1, count, key=key))
+            number = _slider(study, count, plane)
             if loads is not None:
-                lesion = f"Lesion along {count} slices; most in slice {target}{place}"
-                alt = "No lesion in any slice" if worst is None else lesion
-                widgets.show_load(loads.tolist(), number, alt, "load", partial(go, plane=plane))
+                _along(study, number, loads, partial(go, plane=plane), plane)
         if loads is not None:
-            st.button(
-                "Most lesion",
-                icon=":material/vertical_align_center:",
-                disabled=worst is None,
-                help=f"Go to slice {target}{place}.",
-                on_click=go,
-                args=(target, plane),
-            )
+            _to_most(study, loads, partial(go, plane=plane), plane)
     return number
+
+
+def _start(count: int, number: int, plane: str) -> None:
+    """Begin at a slice, where none of these `count` is chosen."""
+    # Set only where it must be: a value that is set is sent, and takes the thumb out of the user's hand.
+    if int(st.session_state.setdefault(KEYS[plane], number)) > count:
+        st.session_state[KEYS[plane]] = count
+
+
+def _slider(study: infnet.Study, count: int, plane: str) -> int:
+    return int(st.slider("Slice" if study.is_picture else LABELS[plane], 1, count, key=KEYS[plane]))
+
+
+def _along(study: infnet.Study, number: int, loads: NDArray[np.int64], go: Callable[[int], None], plane: str) -> None:
+    """The lesion load along the slices; a click on a bar goes there."""
+    worst = worst_slice(loads)
+    alt = "No lesion in any slice"
+    if worst is not None:
+        alt = f"Lesion along {len(loads)} slices; most in slice {worst + 1}{pictures.where(study, worst, plane)}"
+    widgets.show_load(loads.tolist(), number, alt, "load", go)
+
+
+def _to_most(study: infnet.Study, loads: NDArray[np.int64], go: Callable[[int], None], plane: str) -> None:
+    """The button that goes to the slice with the most lesion."""
+    worst = worst_slice(loads)
+    target = _middle(len(loads)) if worst is None else worst + 1
+    st.button(
+        "Most lesion",
+        icon=":material/vertical_align_center:",
+        disabled=worst is None,
+        help=f"Go to slice {target}{pictures.where(study, target - 1, plane)}.",
+        on_click=go,
+        args=(target,),
+    )
 
 
 def _middle(count: int) -> int:
@@ -73,30 +90,52 @@ def _middle(count: int) -> int:
 
 def preview(exam: Exam) -> None:
     """The slices before there is a result; while the networks run, each gets its overlay as soon as it is done."""
-    study, job = exam.study, exam.job
     st.session_state.previewed = True
 
-    @st.fragment(run_every=REFRESH if job is not None and job.alive else None)
-    def slices() -> None:
-        if session.exam() is not exam:  # closed in another tab
+    @st.fragment  # the slider, in a fragment that nothing but the user draws again: no key press is lost
+    def moving() -> None:
+        count, number = pictures.count(exam.study, "Axial"), 1
+        if count > 1:
+            _start(count, _middle(count), "Axial")
+            number = _slider(exam.study, count, "Axial")
+        growing_slice(number, count)
+
+    @st.fragment
+    def growing_slice(number: int, count: int) -> None:
+        elsewhere = count > 1 and st.session_state[KEYS["Axial"]] != number  # gone there from here: the slider follows
+        if elsewhere or session.exam() is not exam:  # or closed in another tab
             panels.draw_again()
-        count, growing = pictures.count(study, "Axial"), exam.growing
-        number = slider(study, count, None if growing is None else _loads_so_far(exam, growing))
-        if growing is not None:
-            growing.first = number - 1
-        if growing is None or not growing.ready[number - 1]:
-            alt = f"Slice {number} of {count}, not segmented yet"
-            picture = pictures.slice_picture(Cut(study, number - 1), Look().bare, alt=alt)
-        else:
-            alt = f"Slice {number} of {count}, overlay while others still wait"
-            picture = pictures.slice_picture(Cut(study, number - 1), Look(), growing.result, alt)
-        widgets.show_slice(picture, number, count, "picture", go)
-        if growing is not None:
-            panels.lesion_legend()
+        _so_far(exam, number, count)
+        if exam.job is not None and exam.job.alive:
+            widgets.pulse("growing", REFRESH)
 
     left, _ = st.container(key="wide").columns([3, 2], gap="large")
     with left:
-        slices()
+        moving()
+
+
+def _so_far(exam: Exam, number: int, count: int) -> None:
+    """A slice with as much as the networks have found."""
+    study, growing = exam.study, exam.growing
+    if growing is not None:
+        growing.first = number - 1
+    if growing is not None and count > 1:
+        loads = _loads_so_far(exam, growing)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            with st.container():
+                _along(study, number, loads, go, "Axial")
+            _to_most(study, loads, go, "Axial")
+    previewed = growing is not None and growing.previewed[number - 1]
+    if growing is None or not (previewed or growing.ready[number - 1]):
+        alt = f"Slice {number} of {count}, not segmented yet"
+        picture = pictures.slice_picture(Cut(study, number - 1), Look().bare, alt=alt)
+    else:
+        state = "a first look at its overlay" if previewed else "overlay while others still wait"
+        alt = f"Slice {number} of {count}, {state}"
+        picture = pictures.slice_picture(Cut(study, number - 1), Look(), growing.result, alt)
+    widgets.show_slice(picture, number, count, "picture", go)
+    if growing is not None:
+        panels.lesion_legend()
 
 
 def leave_preview(study: infnet.Study) -> None:

@@ -1,0 +1,16 @@
+// Asks for its fragment to be drawn again, `every` ms after it was, while something runs, and at no bad moment: page.js,
+// which stands before this, knows those. Streamlit's own timer (`run_every`) asks in any.
+const REST = 30 // ms between two looks whether it may ask
+const PATIENCE = 4000 // ms until it asks again where no answer came
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const place = parentElement.querySelector("i")
+  const beat = () => {
+    const wait = busy() ? REST : PATIENCE
+    if (wait === PATIENCE) ask(() => setTriggerValue("beat", Date.now()))
+    place.infnet = setTimeout(beat, wait)
+  }
+  clearTimeout(place.infnet)
+  place.infnet = setTimeout(beat, data.every)
+  return () => clearTimeout(place.infnet)
+}
