@@ -52,6 +52,7 @@ _slice = _component(
     '<figure class="infnet-slice" tabindex="0" role="group"><img><output></output></figure>',
 )
 _pulse = _component("pulse", "", "<i hidden></i>", "volume/src/page.js")
+_whole = _component("whole", "", "<i hidden></i>", "volume/src/page.js")
 _load = _component("load", LOAD_CSS, '<svg class="infnet-load" role="img" preserveAspectRatio="none"></svg>')
 
 _status = _component("status", UNSEEN_CSS, '<div role="status" class="infnet-unseen"></div>')
@@ -116,13 +117,19 @@ def show_load(loads: Sequence[tuple[int, int]], number: int, alt: str, key: str,
     )
 
 
-def pulse(key: str, seconds: float) -> None:
+def pulse(key: str, seconds: float = 0, page: bool = False) -> None:
     """Draw the fragment that this stands in again `seconds` from now, or later: never while a click is under way.
 
-    A fragment's own `run_every` does not wait for that, and can bring back the page that somebody has just left.
+    A fragment's own `run_every` does not wait for that, and can bring back the page that somebody has just left; so
+    can its `st.rerun()`. page: draw the whole page instead, where it holds a `whole_page`.
     """
-    data = {"every": round(1000 * seconds), "drawn": new_token()}  # the browser counts from each drawing
+    data = {"every": round(1000 * seconds), "page": page, "drawn": new_token()}  # the browser counts from each drawing
     _pulse(data=data, key=key, on_beat_change=lambda: None)
+
+
+def whole_page() -> None:
+    """What fragments have the whole page drawn again by; stands outside all of them."""
+    _whole(key="whole", on_ask_change=lambda: None)
 
 
 def _asked(key: str, go: Callable[[int], None]) -> None:

@@ -1,11 +1,11 @@
-// Built from src/ ef931c3f847465e0361f96d7bef1ab0f39861585b9e4d730ff870c5cadef637b: edit there, then run npm run build.
+// Built from src/ c94d8b74927fbc8917e6dc38808dcd278db314f962296a8c7008dad4017dd5fd: edit there, then run npm run build.
 
 // src/page.js
 var LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink], [data-testid=stTopNavDropdownLink]";
 var SETTLE = 100;
 var LATEST = 6e4;
 var BACK = 2e3;
-var page = globalThis.infnetPage ??= { idle: -Infinity, left: -Infinity, path: "", sending: false, watched: null };
+var page = globalThis.infnetPage ??= { idle: -Infinity, left: -Infinity, path: "", sending: false, watched: null, whole: null };
 function busy() {
   const app = document.querySelector("[data-testid=stApp]");
   watch(app);

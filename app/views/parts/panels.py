@@ -42,6 +42,7 @@ def frame(title: str) -> None:
         exam = session.exam()
         job = None if exam is None else exam.job
         widgets.say("run", "" if job is None else SAID.get(job.state, ""))
+        widgets.whole_page()
         st.badge(RESEARCH_USE, icon=":material/science:", color="orange")
 
 
@@ -120,16 +121,15 @@ def progress(job: Job, slices: int, what: str = "slices") -> None:
 
     @st.fragment
     def watched() -> None:
+        ended = not job.alive
         bar(job, slices, what)
-        widgets.pulse(f"progress-{job.token}", LOOK)
+        widgets.pulse(f"progress-{job.token}", 0 if ended else LOOK, page=ended)
 
     watched()
 
 
 def bar(job: Job, slices: int, what: str = "slices") -> None:
-    """How far a job is now, with a way to stop it; draws the page again once it has ended. For a fragment."""
-    if not job.alive:
-        draw_again()
+    """How far a job is now, with a way to stop it."""
     place = job.place
     text = "Loading the networks ..."
     if place is not None:
@@ -140,16 +140,6 @@ def bar(job: Job, slices: int, what: str = "slices") -> None:
         widgets.say(f"progress-{job.token}", f"{int(4 * job.share) * 25} % done" if job.total else text)
         st.progress(job.share, text=text)
         st.button("Stop", icon=":material/stop:", on_click=job.stop, key=f"stop-{job.token}")
-
-
-def draw_again() -> None:
-    """Draw the whole page again; what the user has asked for in the meantime comes first.
-
-    One hole is left: Streamlit keeps which page is wanted in one place for all runs of a session; this run, begun in
-    the same moment as that of a click on another page, may write its own there last (`tests/app/test_clicks.py`).
-    """
-    st.empty()  # Streamlit turns to waiting clicks whenever something is drawn; `rerun` would replace them
-    st.rerun()
 
 
 def trouble(job: Job | None) -> None:

@@ -102,11 +102,14 @@ def preview(exam: Exam) -> None:
 
     @st.fragment
     def growing_slice(number: int, count: int) -> None:
-        elsewhere = count > 1 and st.session_state[KEYS["Axial"]] != number  # gone there from here: the slider follows
-        if elsewhere or session.exam() is not exam:  # or closed in another tab
-            panels.draw_again()
-        _so_far(exam, number, count)
-        if exam.job is not None and exam.job.alive:
+        if session.exam() is not exam:  # closed in another tab
+            widgets.pulse("growing", page=True)
+            return
+        wanted = st.session_state[KEYS["Axial"]] if count > 1 else number
+        _so_far(exam, wanted, count)
+        if wanted != number:  # gone there from here: the slider follows
+            widgets.pulse("growing", page=True)
+        elif exam.job is not None and exam.job.alive:
             widgets.pulse("growing", REFRESH)
 
     left, _ = st.container(key="wide").columns([3, 2], gap="large")

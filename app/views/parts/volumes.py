@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 import infnet
+from app.components import widgets
 from app.components.volume import show_volume
 from app.core import corrections, pictures, runs, session, units
 from app.core.case import Exam
@@ -80,8 +81,11 @@ def show(exam: Exam, frame: Frame, reading: Reading | None) -> None:
     @st.fragment  # the browser asks while the networks run: a timer here would run into its questions
     def volume() -> None:
         if session.exam() is not exam:  # closed in another tab
-            panels.draw_again()
-        if reading is None and (job := _run(exam)) is not None:
+            widgets.pulse("volume-page", page=True)
+            return
+        job = _run(exam) if reading is None else None
+        ended = job is not None and not job.alive
+        if job is not None:
             panels.bar(job, len(exam.study.pixels))
         growing = exam.growing if reading is None else None
         result = reading.network if reading is not None else None if growing is None else growing.result
@@ -97,9 +101,10 @@ def show(exam: Exam, frame: Frame, reading: Reading | None) -> None:
         )
         if growing is not None and want.at is not None:
             growing.first = frame.box[0].start + want.at
-        if st.session_state.pop("changed", False):
-            st.rerun()  # the numbers of the page follow
+        if ended or "changed" in st.session_state:
+            widgets.pulse("volume-page", page=True)  # the numbers of the page follow
 
+    st.session_state.pop("changed", None)
     volume()
     if frame.shape != Grid.of(exam.study).shape:
         st.caption("The study is large: the box round the lungs is shown, and can be corrected." + _steps(frame))

@@ -9,7 +9,7 @@ const SETTLE = 100 // ms after a run in which widgets take over what it has set;
 const LATEST = 60000 // ms after which a click on another page that led nowhere counts as none
 const BACK = 2000 // ms that the browser's way back, whose address changes at once, counts as under way
 
-const page = (globalThis.infnetPage ??= { idle: -Infinity, left: -Infinity, path: "", sending: false, watched: null })
+const page = (globalThis.infnetPage ??= { idle: -Infinity, left: -Infinity, path: "", sending: false, watched: null, whole: null })
 
 /** Whether Streamlit runs the page, or somebody has gone to another one, or another question is being sent. */
 export function busy() {
