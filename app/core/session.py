@@ -18,6 +18,7 @@ from infnet.files import sweep
 # Settings that belong to one patient's study: they go when it is closed.
 OF_THE_STUDY = (
     "slice",
+    "slice-next",
     "slice-coronal",
     "slice-sagittal",
     "volume-go",

@@ -24,9 +24,22 @@ REFRESH = 1.0  # seconds between two looks at what is done
 KEYS = {"Axial": "slice", "Coronal": "slice-coronal", "Sagittal": "slice-sagittal"}
 
 
+NEXT = "slice-next"  # where somebody has gone from beside the slider, which another fragment draws
+
+
 def go(number: int, plane: str = "Axial") -> None:
     """Show another slice on the next run."""
     st.session_state[KEYS[plane]] = number
+
+
+def _go_next(number: int) -> None:
+    """Show another slice; the slider follows with the next run of the page, which begins with its former value."""
+    st.session_state[NEXT] = number
+
+
+def _take_next() -> None:
+    if (number := st.session_state.pop(NEXT, None)) is not None:
+        go(number)
 
 
 def loads(exam: Exam, reading: Reading, plane: str = "Axial") -> NDArray[np.int64]:
@@ -91,10 +104,12 @@ def _middle(count: int) -> int:
 def preview(exam: Exam) -> None:
     """The slices before there is a result; while the networks run, each gets its overlay as soon as it is done."""
     st.session_state.previewed = True
+    _take_next()
 
     @st.fragment  # the slider, in a fragment that nothing but the user draws again: no key press is lost
     def moving() -> None:
         count, number = pictures.count(exam.study, "Axial"), 1
+        st.session_state.pop(NEXT, None)  # the slider was moved after it
         if count > 1:
             _start(count, _middle(count), "Axial")
             number = _slider(exam.study, count, "Axial")
@@ -105,9 +120,8 @@ def preview(exam: Exam) -> None:
         if session.exam() is not exam:  # closed in another tab
             widgets.pulse("growing", page=True)
             return
-        wanted = st.session_state[KEYS["Axial"]] if count > 1 else number
-        _so_far(exam, wanted, count)
-        if wanted != number:  # gone there from here: the slider follows
+        _so_far(exam, st.session_state.get(NEXT, number), count)
+        if NEXT in st.session_state:
             widgets.pulse("growing", page=True)
         elif exam.job is not None and exam.job.alive:
             widgets.pulse("growing", REFRESH)
@@ -126,8 +140,8 @@ def _so_far(exam: Exam, number: int, count: int) -> None:
         loads = _loads_so_far(exam, growing)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             with st.container():
-                _along(study, number, loads, go, "Axial")
-            _to_most(study, loads, go, "Axial")
+                _along(study, number, loads, _go_next, "Axial")
+            _to_most(study, loads, _go_next, "Axial")
     previewed = growing is not None and growing.previewed[number - 1]
     if growing is None or not (previewed or growing.ready[number - 1]):
         alt = f"Slice {number} of {count}, not segmented yet"
@@ -136,13 +150,14 @@ def _so_far(exam: Exam, number: int, count: int) -> None:
         state = "a first look at its overlay" if previewed else "overlay while others still wait"
         alt = f"Slice {number} of {count}, {state}"
         picture = pictures.slice_picture(Cut(study, number - 1), Look(), growing.result, alt)
-    widgets.show_slice(picture, number, count, "picture", go)
+    widgets.show_slice(picture, number, count, "picture", _go_next)
     if growing is not None:
         panels.lesion_legend()
 
 
 def leave_preview(study: infnet.Study) -> None:
     """Open at the slice with the most lesion, where nobody has chosen one while the networks ran."""
+    _take_next()
     if not st.session_state.pop("previewed", False):
         return
     if st.session_state.get(KEYS["Axial"]) == _middle(pictures.count(study, "Axial")):
