@@ -1,4 +1,4 @@
-// Built from src/ c94d8b74927fbc8917e6dc38808dcd278db314f962296a8c7008dad4017dd5fd: edit there, then run npm run build.
+// Built from src/ 850ea751811cd5cc652130f20197e4e4b7d5cda8efe083447ac6d06bd1e14403: edit there, then run npm run build.
 
 // src/page.js
 var LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink], [data-testid=stTopNavDropdownLink]";
@@ -1391,6 +1391,7 @@ var Panel = class {
       if (at === viewer.chosen) this.list.scrollTop = Math.max(0, each.parentElement.offsetTop - this.list.clientHeight / 2);
     });
     this.loadKey = null;
+    this._slide();
   }
   _list(head, byPerson) {
     this.viewer.chosen = -1;
@@ -1400,15 +1401,20 @@ var Panel = class {
       return h("li", {}, h("button", { type: "button", title, onclick: () => this.viewer.showLesion(at) }, `${byPerson[at] ? "✓ " : ""}${place}`));
     }));
   }
+  /** The range of the slider, and where it stands. */
+  _slide() {
+    const { slider, along, viewer } = this, { head, at } = viewer;
+    const [number, count] = numbered(head, along, at[along]), place = position(head, along, at[along]);
+    slider.min = head.start[along] + 1;
+    slider.max = head.start[along] + viewer.volume.shape[along];
+    slider.value = number;
+    slider.setAttribute("aria-label", head.picture ? "Slice" : `Slice, ${ALONG[along]}`);
+    slider.setAttribute("aria-valuetext", `${number} of ${count}${place}`);
+  }
   /** What follows the slice on screen. */
   follow() {
-    const { viewer, along } = this, { head, at } = viewer;
-    const [number, count] = numbered(head, along, at[along]), place = position(head, along, at[along]);
-    this.slider.min = head.start[along] + 1;
-    this.slider.max = head.start[along] + viewer.volume.shape[along];
-    this.slider.value = number;
-    this.slider.setAttribute("aria-label", head.picture ? "Slice" : `Slice, ${ALONG[along]}`);
-    this.slider.setAttribute("aria-valuetext", `${number} of ${count}${place}`);
+    const { viewer, along } = this, { at } = viewer;
+    this._slide();
     const key2 = `${along} ${viewer.threshold} ${viewer.volume.version} ${this.load.clientWidth}`;
     if (key2 !== this.loadKey) this.bars = viewer.volume.loads(along, viewer.threshold);
     if (key2 !== this.loadKey || this.loadAt !== at[along]) this._load(at[along]);

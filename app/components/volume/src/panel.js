@@ -143,6 +143,7 @@ export class Panel {
       if (at === viewer.chosen) this.list.scrollTop = Math.max(0, each.parentElement.offsetTop - this.list.clientHeight / 2)
     })
     this.loadKey = null
+    this._slide() // at once: a value that is set in the same moment as the plane must find its range
   }
 
   _list(head, byPerson) {
@@ -154,15 +155,21 @@ export class Panel {
     }))
   }
 
+  /** The range of the slider, and where it stands. */
+  _slide() {
+    const { slider, along, viewer } = this, { head, at } = viewer
+    const [number, count] = numbered(head, along, at[along]), place = position(head, along, at[along])
+    slider.min = head.start[along] + 1
+    slider.max = head.start[along] + viewer.volume.shape[along]
+    slider.value = number
+    slider.setAttribute("aria-label", head.picture ? "Slice" : `Slice, ${ALONG[along]}`)
+    slider.setAttribute("aria-valuetext", `${number} of ${count}${place}`)
+  }
+
   /** What follows the slice on screen. */
   follow() {
-    const { viewer, along } = this, { head, at } = viewer
-    const [number, count] = numbered(head, along, at[along]), place = position(head, along, at[along])
-    this.slider.min = head.start[along] + 1
-    this.slider.max = head.start[along] + viewer.volume.shape[along]
-    this.slider.value = number
-    this.slider.setAttribute("aria-label", head.picture ? "Slice" : `Slice, ${ALONG[along]}`)
-    this.slider.setAttribute("aria-valuetext", `${number} of ${count}${place}`)
+    const { viewer, along } = this, { at } = viewer
+    this._slide()
     const key = `${along} ${viewer.threshold} ${viewer.volume.version} ${this.load.clientWidth}`
     if (key !== this.loadKey) this.bars = viewer.volume.loads(along, viewer.threshold)
     if (key !== this.loadKey || this.loadAt !== at[along]) this._load(at[along])
