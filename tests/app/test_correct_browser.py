@@ -28,7 +28,7 @@ __all__ = ["chrome", "reader", "server"]
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(900),
 ]
 
 

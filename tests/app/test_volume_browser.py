@@ -35,7 +35,10 @@ pytestmark = [
 PLANES = ("Axial", "Coronal", "Sagittal")
 
 
-@pytest.mark.parametrize("order", [0, 1, 2, 3, "oblique"])
+@pytest.mark.parametrize(
+    "order",
+    [*(pytest.param(order, marks=pytest.mark.slow) for order in (0, 2)), 1, 3, "oblique"],
+)
 def test_lesions_are_drawn_where_they_lie(reader: Any, tmp_path: Path, order: int | str) -> None:
     """In every plane, however the study is stored: voxel by voxel, with true proportions, and the right mm."""
     plain = phantom.chest(slices=24, rows=96, columns=80, spacing=(10.0, 3.7, 4.4)).study

@@ -54,6 +54,7 @@ def test_semi_learns_and_labels_the_pool(dataset, tmp_path):
     assert np.mean(overlaps) > 0.85  # upright in memory, transposed again in the file
 
 
+@pytest.mark.slow
 def test_semi_stopped_after_every_step_is_the_same_run(dataset, tmp_path):
     """Algorithm 1 goes on in the round that it was in: pseudo labels and weights are those of a run without a stop."""
     common = ["--data", str(dataset), *QUICK, *TINY, *lengths(5, 1, 2, 1, 2)]
@@ -69,6 +70,7 @@ def test_semi_stopped_after_every_step_is_the_same_run(dataset, tmp_path):
     assert [p.read_bytes() for p in labels[0]] == [p.read_bytes() for p in labels[1]]
 
 
+@pytest.mark.slow
 def test_semi_on_two_processes(dataset, tmp_path):
     """torchrun: both processes share the batches and the pseudo labels, and one of them writes."""
     where = ["--data", str(dataset), "--out", str(tmp_path)]
