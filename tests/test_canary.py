@@ -74,6 +74,18 @@ def test_segment_says_and_writes_it_nowhere(
     assert said.err.count("; ") > 2 * len(BROKEN), "each says what to do"
     for text in (said.out, said.err, everything(tmp_path / "out"), everything(temporary)):
         assert WORD[:5].lower() not in text.lower()
+    export, back = ["segment", str(folder), "--dicom", "--pdf"], tmp_path / "back"
+    assert main([*export, "--deidentify", "--out", str(tmp_path / "away")]) == 0
+    assert main([*export, "--out", str(back)]) == 0
+    said = capfd.readouterr()
+    for text in (said.out, said.err, everything(tmp_path / "away"), everything(temporary)):
+        assert WORD[:5].lower() not in text.lower(), "not even in DICOM files"
+    objects = sorted(back.rglob("*.dcm"))
+    assert len(objects) == len(sorted((tmp_path / "away").rglob("*.dcm"))) == 3
+    for path in objects:
+        assert WORD in everything(path.parent), "what goes back to the archive is the patient's"
+        path.unlink()
+    assert WORD[:5].lower() not in everything(back).lower()
     assert main(["segment", str(volume), "--out", str(tmp_path / "named"), "--names"]) == 0
     assert json.loads((tmp_path / "named" / "summary.json").read_text())["study"] == WORD
     assert WORD in capfd.readouterr().out

@@ -15,7 +15,7 @@ __all__ = ["chrome", "server", "visit"]
 pytestmark = [
     pytest.mark.server,
     pytest.mark.skipif(chromium() is None, reason="no Chromium here; on Debian: sudo apt-get install chromium"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(900),
 ]
 HEADINGS = "() => [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(each => Number(each.tagName[1]))"
 WHEEL = """() => { const slice = document.querySelector('.infnet-slice')
@@ -67,6 +67,11 @@ def test_headings_are_in_order_and_nothing_serious_is_found_on_any_page(visit: A
         assert levels[0] == 1, title
         assert all(after <= before + 1 for before, after in pairwise(levels)), (title, levels)
         assert axe(me.page) == [], title
+    me.go("Viewer")
+    for name in ("Correct", "Brush"):
+        me.page.locator(".infnet-volume").get_by_role("button", name=name, exact=True).click()
+    me.expect(me.page.get_by_role("spinbutton", name="Radius")).to_be_visible()
+    assert axe(me.page) == [], "with the tools that correct"
 
 
 def test_wheel_and_keys_work_over_the_picture_and_neighbours_need_no_server(visit: Any) -> None:

@@ -1,4 +1,4 @@
-// Built from src/ 850ea751811cd5cc652130f20197e4e4b7d5cda8efe083447ac6d06bd1e14403: edit there, then run npm run build.
+// Built from src/ 55e299d050a555561f178b0ebbb429bd23f1b6dc36f1c2c53d594de1061cfbc4: edit there, then run npm run build.
 
 // src/page.js
 var LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink], [data-testid=stTopNavDropdownLink]";
@@ -1381,6 +1381,7 @@ var Panel = class {
     const lesion = lesions.flat().reduce((a, b) => a + b), lung = lungs[1] + lungs[2];
     const inside = lesions.slice(1).flat().reduce((a, b) => a + b);
     const part = volume.complete ? "" : head.growing ? " so far" : " of what is here so far";
+    this.numbers.setAttribute("aria-live", part ? "off" : "polite");
     this.numbers.textContent = `Lesion ${amount(head, lesion)}, ${percent(inside, lung)} of the lungs${part}`;
     const byPerson = head.lesions.map(({ seed }) => volume.holds(seed) && byHand(volume.mark(seed)));
     const listed = JSON.stringify([head.lesions, byPerson]);

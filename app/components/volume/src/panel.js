@@ -133,6 +133,7 @@ export class Panel {
     const lesion = lesions.flat().reduce((a, b) => a + b), lung = lungs[1] + lungs[2]
     const inside = lesions.slice(1).flat().reduce((a, b) => a + b)
     const part = volume.complete ? "" : head.growing ? " so far" : " of what is here so far"
+    this.numbers.setAttribute("aria-live", part ? "off" : "polite") // a screen reader need not hear every slice that comes
     this.numbers.textContent = `Lesion ${amount(head, lesion)}, ${percent(inside, lung)} of the lungs${part}`
     const byPerson = head.lesions.map(({ seed }) => volume.holds(seed) && byHand(volume.mark(seed)))
     const listed = JSON.stringify([head.lesions, byPerson])
