@@ -1,8 +1,9 @@
-"""The app's server killed at random moments while a study is uploaded and segmented: the next one starts clean."""
+"""The app's server killed or asked to end at random moments while a study is uploaded and segmented: the next one starts clean."""
 
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -24,6 +25,7 @@ from tests.faults.killing import KILLS
 from tests.faults.test_kills import zipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(3600)]
+ENDS = 30  # seconds in which a server ends that is asked to, whatever it does
 
 
 def result_of(visitor: Visitor, content: bytes) -> str:
@@ -34,7 +36,8 @@ def result_of(visitor: Visitor, content: bytes) -> str:
     return visitor.metrics()["Lesion volume"]
 
 
-def test_50_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "terminate"])
+def test_50_ends(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "in").mkdir()
     content = zipped(tmp_path / "in").read_bytes()
     truth = units.amount(expected(phantom.chest(6, 128, 128, spacing=(40.0, 2.8, 2.8)).study).total.lesion)
@@ -63,8 +66,9 @@ def test_50_kills(tmp_path: Path) -> None:
             (server,) = [child for child in psutil.Process().children() if "streamlit" in child.cmdline()]
             working.start()
             working.join(rng.uniform(0, length))
-            server.kill()
+            server.send_signal(how)
+            server.wait(ENDS)
             working.join()
             found += any(temporary.iterdir())
-    print(f"app: {KILLS} kills within {length:.1f} s each, {found} left something that was removed")
+    print(f"app: {KILLS} times {how.name} within {length:.1f} s each, {found} left something that was removed")
     assert not any(temporary.iterdir())
