@@ -1,4 +1,4 @@
-// Built from src/ 55e299d050a555561f178b0ebbb429bd23f1b6dc36f1c2c53d594de1061cfbc4: edit there, then run npm run build.
+// Built from src/ 3792b521833625c36922ec85cb43afa0c8f06977ab03712b940f6b625a0ebfd2: edit there, then run npm run build.
 
 // src/page.js
 var LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink], [data-testid=stTopNavDropdownLink]";
@@ -822,6 +822,7 @@ var View = class {
   }
   _words(context, index, look, ratio) {
     const { width, height } = this.canvas, { head } = this.volume, edge = 8 * ratio;
+    const small = width < 220 * ratio;
     const write = (text, x, y, align, base, size = 13) => {
       context.font = `${size * ratio}px system-ui, sans-serif`;
       Object.assign(context, { textAlign: align, textBaseline: base, lineWidth: 3 * ratio, lineJoin: "round" });
@@ -832,9 +833,9 @@ var View = class {
     };
     const plane = this.geometry.plane, [number, count] = numbered(head, plane, index);
     const name = head.picture ? "Slice" : ["Axial", "Coronal", "Sagittal"][plane];
-    write(`${name} ${number} of ${count}${position(head, plane, index)}`, edge, edge, "left", "top");
+    write(small ? `${name} ${number}` : `${name} ${number} of ${count}${position(head, plane, index)}`, edge, edge, "left", "top");
     const [low, high] = look.window;
-    write(`W ${fixed(high - low, 0)}  L ${fixed((low + high) / 2, 0)}`, edge, height - edge, "left", "bottom", 12);
+    if (!small) write(`W ${fixed(high - low, 0)}  L ${fixed((low + high) / 2, 0)}`, edge, height - edge, "left", "bottom", 12);
     if (!this.geometry.letters) return;
     const [left, right, top, bottom] = this.geometry.letters;
     write(left, edge, height / 2, "left", "middle", 15);
@@ -966,9 +967,9 @@ var Bar = class {
     this.undo = panel.button("Undo", "Ctrl + Z", () => correct.undo());
     this.redo = panel.button("Redo", "Ctrl + Shift + Z", () => correct.redo());
     this.state = h("output", { className: "state" });
-    this.root = h(
+    const tools = h(
       "div",
-      { className: "correct", role: "toolbar", "aria-label": "Corrections", hidden: true },
+      { className: "tools", role: "toolbar", "aria-label": "Corrections" },
       panel.group("How to correct", ...Object.values(TOOLS).map(tool)),
       panel.group(
         "What is painted",
@@ -985,9 +986,9 @@ var Bar = class {
         panel.button("Reject", "The chosen lesion is none (X: the one under the pointer)", () => correct.lesion("x")),
         panel.button("Other class", "The chosen lesion is of the other class (C: the one under the pointer)", () => correct.lesion("c"))
       ),
-      panel.group("Steps", this.undo, this.redo),
-      this.state
+      panel.group("Steps", this.undo, this.redo)
     );
+    this.root = h("div", { className: "correct", hidden: true }, tools, this.state);
   }
   _limit(change) {
     this.correct.set({ limits: { ...this.correct.limits, ...change } });
@@ -1287,8 +1288,7 @@ var Panel = class {
     this.root = h(
       "section",
       { className: "infnet-volume", tabIndex: 0, "aria-label": "Volume viewer" },
-      this._tools(),
-      this.help,
+      h("div", { className: "above" }, this._tools(), (this.bar = new Bar(this)).root, this.help),
       h("div", { className: "picture" }, this.stage, h("div", { className: "along" }, this.load, this.slider)),
       h("aside", {}, this.numbers, this.threshold.row, this.smallest.row, this.table, h("h2", {}, "Lesions"), this.list)
     );
@@ -1349,8 +1349,7 @@ var Panel = class {
           this.help.hidden = !this.help.hidden;
           this.update();
         }, () => !this.help.hidden)
-      ),
-      (this.bar = new Bar(this)).root
+      )
     );
   }
   /** A slider with its name and its value: {input, shown, row}. */

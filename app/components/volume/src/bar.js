@@ -34,7 +34,7 @@ export class Bar {
     this.undo = panel.button("Undo", "Ctrl + Z", () => correct.undo())
     this.redo = panel.button("Redo", "Ctrl + Shift + Z", () => correct.redo())
     this.state = h("output", { className: "state" })
-    this.root = h("div", { className: "correct", role: "toolbar", "aria-label": "Corrections", hidden: true },
+    const tools = h("div", { className: "tools", role: "toolbar", "aria-label": "Corrections" },
       panel.group("How to correct", ...Object.values(TOOLS).map(tool)),
       panel.group("What is painted",
         target(head.shortNames[1], head.classNames[1], 1, head.colours[0]),
@@ -46,8 +46,8 @@ export class Bar {
         panel.button("Accept", "The chosen lesion stays at any threshold (A: the one under the pointer)", () => correct.lesion("a")),
         panel.button("Reject", "The chosen lesion is none (X: the one under the pointer)", () => correct.lesion("x")),
         panel.button("Other class", "The chosen lesion is of the other class (C: the one under the pointer)", () => correct.lesion("c"))),
-      panel.group("Steps", this.undo, this.redo),
-      this.state)
+      panel.group("Steps", this.undo, this.redo))
+    this.root = h("div", { className: "correct", hidden: true }, tools, this.state)
   }
 
   _limit(change) {

@@ -197,6 +197,7 @@ export class View {
 
   _words(context, index, look, ratio) {
     const { width, height } = this.canvas, { head } = this.volume, edge = 8 * ratio
+    const small = width < 220 * ratio
     const write = (text, x, y, align, base, size = 13) => {
       context.font = `${size * ratio}px system-ui, sans-serif`
       Object.assign(context, { textAlign: align, textBaseline: base, lineWidth: 3 * ratio, lineJoin: "round" })
@@ -207,9 +208,9 @@ export class View {
     }
     const plane = this.geometry.plane, [number, count] = numbered(head, plane, index)
     const name = head.picture ? "Slice" : ["Axial", "Coronal", "Sagittal"][plane]
-    write(`${name} ${number} of ${count}${position(head, plane, index)}`, edge, edge, "left", "top")
+    write(small ? `${name} ${number}` : `${name} ${number} of ${count}${position(head, plane, index)}`, edge, edge, "left", "top")
     const [low, high] = look.window
-    write(`W ${fixed(high - low, 0)}  L ${fixed((low + high) / 2, 0)}`, edge, height - edge, "left", "bottom", 12)
+    if (!small) write(`W ${fixed(high - low, 0)}  L ${fixed((low + high) / 2, 0)}`, edge, height - edge, "left", "bottom", 12)
     if (!this.geometry.letters) return
     const [left, right, top, bottom] = this.geometry.letters
     write(left, edge, height / 2, "left", "middle", 15)

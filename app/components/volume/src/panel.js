@@ -41,8 +41,7 @@ export class Panel {
     Object.assign(this.smallest.input, { max: 200, step: 5 })
     this.help = h("dl", { className: "help", hidden: true }, ...HELP.flatMap(([keys, what]) => [h("dt", {}, keys), h("dd", {}, what)]))
     this.root = h("section", { className: "infnet-volume", tabIndex: 0, "aria-label": "Volume viewer" },
-      this._tools(),
-      this.help,
+      h("div", { className: "above" }, this._tools(), (this.bar = new Bar(this)).root, this.help),
       h("div", { className: "picture" }, this.stage, h("div", { className: "along" }, this.load, this.slider)),
       h("aside", {}, this.numbers, this.threshold.row, this.smallest.row, this.table, h("h2", {}, "Lesions"), this.list))
   }
@@ -99,8 +98,7 @@ export class Panel {
           viewer.send.trigger("set", { viewer: "Pictures", slice: numbered(viewer.head, 0, viewer.at[0])[0] })
         }),
         this.button("Correct", "Brush, eraser, and what else mends the marks", () => viewer.correct.toggle(), () => viewer.correct.open),
-        this.button("Keys", "What keys and mouse do", () => { this.help.hidden = !this.help.hidden; this.update() }, () => !this.help.hidden)),
-      (this.bar = new Bar(this)).root)
+        this.button("Keys", "What keys and mouse do", () => { this.help.hidden = !this.help.hidden; this.update() }, () => !this.help.hidden)))
   }
 
   /** A slider with its name and its value: {input, shown, row}. */
