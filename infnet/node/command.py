@@ -18,7 +18,6 @@ from typing import Any
 from infnet.errors import InfNetError
 
 STOPPED = "what came is kept, and it goes on when it is started again"
-LONGEST_DAYS, LONGEST_SECONDS = 3650.0, 86400.0
 
 
 def add_commands(commands: Any, add_model: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -82,10 +81,10 @@ def node_command(options: argparse.Namespace) -> None:
         return
     for aet in (options.aet, *options.callers):
         _check_aet(aet)
-    most = _within("--most-gb", options.most_gb, 1024)
-    _within("--keep-days", options.keep_days + 1, LONGEST_DAYS)  # 0 is a number of days
+    _within("--most-gb", options.most_gb, 0.001, 1024)
+    _within("--keep-days", options.keep_days, 0, 3650)
     where = Options(
-        options.aet, options.host, options.port, options.callers, int(most * 1e9), _tls(options, server=True)
+        options.aet, options.host, options.port, options.callers, int(options.most_gb * 1e9), _tls(options, server=True)
     )
     with _held(options) as stack:
         queue = Queue(options.out)
@@ -119,8 +118,8 @@ def _held(options: argparse.Namespace) -> ExitStack:
     from infnet.cohort.journal import held
     from infnet.files import sweep
 
-    _within("--quiet-seconds", options.quiet_seconds, LONGEST_SECONDS)
-    _within("--limit-minutes", options.limit_minutes, 20_000)
+    _within("--quiet-seconds", options.quiet_seconds, 0, 86400)
+    _within("--limit-minutes", options.limit_minutes, 0.01, 20_000)
     logging.disable(logging.CRITICAL)  # libraries log values of patients
     warnings.simplefilter("ignore")
     threading.excepthook = lambda failed: say(f"internal error ({failed.exc_type.__name__}); please report it")
@@ -179,10 +178,9 @@ def _check_aet(aet: str) -> None:
         raise InfNetError("an AE title has 1 to 16 characters of ASCII; give another")
 
 
-def _within(name: str, value: float, most: float) -> float:
-    if not 0 < value <= most:
-        raise InfNetError(f"{name} {value:g}: give a number above 0, up to {most:g}")
-    return value
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise InfNetError(f"{name} {value:g}: give a number from {least:g} to {most:g}")
 
 
 def _is_loopback(host: str) -> bool:

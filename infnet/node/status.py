@@ -53,4 +53,4 @@ def status(out: Path) -> str:
         if state == "failed" and (record := queue.record(name)):
             failed.append(f"{name}: {record.why}")
     lines = [f"{text:<24}{counted[state]:>6}" for state, text in STATES.items()]
-    return "\n".join([f"{'studies':<24}", *lines, f"{files} objects on the disk, {in_words(size)}", *failed])
+    return "\n".join(["studies", *lines, f"{files} objects on the disk, {in_words(size)}", *failed])

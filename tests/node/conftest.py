@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +26,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def private() -> Iterator[None]:
-    """As the commands set it."""
-    before = os.umask(0o077)
+    """As the commands set it; what they set for their process does not outlive the test."""
+    before, hook = os.umask(0o077), threading.excepthook
     yield
     os.umask(before)
+    threading.excepthook = hook
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pynetdicom import AE
 from infnet.errors import InfNetError
 from infnet.node import listen
 from infnet.node.queue import Queue
+from tests.faults.room import disk
 from tests.node.driving import Node, ct, echo, sent, until
 from tests.read.making import along, enhanced, hu_volume
 
@@ -128,6 +130,21 @@ def test_no_room_is_out_of_resources_and_the_node_lives(
         monkeypatch.setattr(listen, "RESERVE", 1 << 20)
         if fault != "too large":
             assert sent(port, slices) == [SUCCESS] * 6
+
+
+def test_a_small_disk_that_fills_up_and_is_enlarged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "RESERVE", 0)
+    slices = [*ct(tmp_path), *ct(tmp_path, "two")]
+    with disk(tmp_path / "small", 200) as small:
+        node = Node(small / "out")
+        with node.listening() as port:
+            statuses = sent(port, slices)
+            assert sorted(set(statuses)) == [SUCCESS, NO_ROOM]
+            assert len([path for name in node.names() for path in node.queue.files(name)]) == statuses.count(SUCCESS)
+            assert not list((node.queue.out / "incoming").iterdir())
+            subprocess.run(["mount", "-o", "remount,size=2m", small], check=True)
+            assert set(sent(port, slices)) == {SUCCESS}
+    assert any("(0xA700): the disk is full" in line for line in node.said)
 
 
 def test_an_object_larger_than_any_may_be_ends_its_association(
