@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infnet.errors import InfNetError
 
@@ -125,10 +126,18 @@ def _held(options: argparse.Namespace) -> ExitStack:
     threading.excepthook = lambda failed: say(f"internal error ({failed.exc_type.__name__}); please report it")
     sweep()
     with ExitStack() as stack:
+        stack.callback(_break_off)
         before = os.umask(0o077)
         stack.callback(os.umask, before)
         stack.enter_context(held(options.out))
         return stack.pop_all()
+
+
+def _break_off() -> None:
+    """End the connections that are still open: Python would wait for their threads as long as for the other side."""
+    for thread in threading.enumerate():
+        if kill := getattr(thread, "kill_dul", None):  # of pynetdicom
+            kill()
 
 
 def _go(options: argparse.Namespace, queue: Any, feed: Any, keep_days: float) -> None:
@@ -153,6 +162,8 @@ def _go(options: argparse.Namespace, queue: Any, feed: Any, keep_days: float) ->
         if options.to
         else Folder(options.out / "results")
     )
+    if options.to and options.to.startswith("http://") and not _is_loopback(urlsplit(options.to).hostname or ""):
+        say("warning: results, which name the patient, go over the network as plain text; give https://...")
     sender = Sender(queue, target, say)
     sender.start()
     try:

@@ -65,15 +65,17 @@ class Archive:
             raise InfNetError("--to: pynetdicom is not installed; run `pip install 'infnet[node]'`") from None
         self._called, self._host, self._port, self._tls = called, host, port, tls
         self._entity = AE(ae_title=aet)
-        self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = PATIENCE
-        self._entity.connection_timeout = 10
+        self._entity.dimse_timeout = self._entity.network_timeout = PATIENCE
+        self._entity.acse_timeout = self._entity.connection_timeout = 10
 
     def send(self, name: str, path: Path) -> None:
         from pydicom import dcmread
+        from pydicom.uid import ImplicitVRLittleEndian
         from pynetdicom import build_context
 
         dataset = dcmread(path)
-        context = build_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+        syntaxes = [dataset.file_meta.TransferSyntaxUID, ImplicitVRLittleEndian]  # the standard wants that offered
+        context = build_context(dataset.SOPClassUID, list(dict.fromkeys(syntaxes)))
         tls = (self._tls, self._host) if self._tls else None
         association = self._entity.associate(
             self._host, self._port, contexts=[context], ae_title=self._called, tls_args=tls
@@ -153,7 +155,7 @@ class Sender(threading.Thread):
     def stop(self) -> None:
         """Begin nothing new, and wait a little for what is under way; what is not sent then is sent after the start."""
         self._over.set()
-        self.join(2)
+        self.join(1)
 
     def run(self) -> None:
         while not self._over.wait(POLL):

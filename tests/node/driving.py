@@ -12,6 +12,7 @@ from typing import Any
 
 import pydicom
 from pynetdicom import AE, evt
+from pynetdicom import DEFAULT_TRANSFER_SYNTAXES as DEFAULTS
 
 from infnet.cohort.row import Case, Settings
 from infnet.node import run, work
@@ -106,12 +107,15 @@ class Store:
 
 
 @contextmanager
-def archive(store: Store, port: int = 0) -> Iterator[int]:
+def archive(
+    store: Callable[[Any], int], port: int = 0, syntaxes: Sequence[str] = DEFAULTS, tls: Any = None
+) -> Iterator[int]:
     """A Storage SCP for results; yields its port."""
     entity = AE(ae_title="ARCHIVE")
     for sop_class in RESULTS:
-        entity.add_supported_context(sop_class)
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+        entity.add_supported_context(sop_class, list(syntaxes))
+    handlers: list[Any] = [(evt.EVT_C_STORE, store)]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
     assert server is not None
     try:
         yield server.server_address[1]
@@ -168,10 +172,3 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
             assert not over.wait(0.01), "it did not come"
     finally:
         timer.cancel()
-
-
-def without(datasets: Sequence[pydicom.Dataset], *keywords: str) -> list[pydicom.Dataset]:
-    for dataset in datasets:
-        for keyword in keywords:
-            delattr(dataset, keyword)
-    return list(datasets)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import AE
 
 from infnet.__main__ import main
+from infnet.node.listen import VERIFICATION
 from infnet.phantom import write_dicom
 from tests.node.driving import Store, archive, ct, echo, sent, until
 from tests.pipeline.test_run import chest
@@ -77,6 +81,51 @@ def test_a_watched_folder_without_an_archive(tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("silent", ["from the start", "at an object"])
+def test_it_ends_while_the_archive_does_not_answer(tmp_path: Path, silent: str) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(event: Any) -> int:
+        asked.set()
+        over.wait(60)
+        return 0
+
+    def deaf() -> None:
+        accepted.append(listener.accept())
+        asked.set()
+
+    write_dicom(chest()[0], tmp_path / "in" / "scan")
+    accepted: list[Any] = []
+    with archive(hang) as port, socket.create_server(("127.0.0.1", 0)) as listener:
+        if silent == "from the start":
+            port = listener.getsockname()[1]
+            threading.Thread(target=deaf, daemon=True).start()
+        given = ("watch", tmp_path / "in", "--out", tmp_path / "out", "--to", f"ARCHIVE@127.0.0.1:{port}")
+        with started(tmp_path / "log", *given, "--quiet-seconds", "0.1") as (child, _):
+            until(asked.is_set)
+            child.terminate()
+            assert child.wait(8) == 143
+        over.set()
+        for connection, _ in accepted:
+            connection.close()
+    assert len(list((tmp_path / "out" / "studies").glob("*/result/*.dcm"))) == 3
+
+
+def test_it_ends_while_others_are_connected(tmp_path: Path) -> None:
+    with started(tmp_path / "log", "node", "--out", tmp_path / "out", "--port", 0) as (child, text):
+        until(lambda: port_in(text()) > 0)
+        here = port_in(text())
+        entity = AE(ae_title="SCANNER")
+        entity.add_requested_context(VERIFICATION)
+        association = entity.associate("127.0.0.1", here)
+        with socket.create_connection(("127.0.0.1", here)):
+            assert association.send_c_echo().Status == 0
+            child.terminate()
+            assert child.wait(8) == 143
+        association.release()
+
+
 def test_another_address_is_said_to_be_open_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with started(tmp_path / "log", "node", "--out", tmp_path / "out", "--host", "0.0.0.0", "--port", 0) as (
         child,
@@ -89,19 +138,28 @@ def test_another_address_is_said_to_be_open_and_ctrl_c_ends_it(tmp_path: Path) -
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
 def test_by_tls(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    """In and out, both sides with a certificate."""
+    key, certificate, store = tmp_path / "key.pem", tmp_path / "cert.pem", Store()
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate]
     command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     subprocess.run(command, check=True, capture_output=True)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificate))
+    server.load_cert_chain(certificate, key)
+    server.verify_mode = ssl.CERT_REQUIRED
+    client = ssl.create_default_context(cafile=str(certificate))
     tls = ("--tls-cert", certificate, "--tls-key", key, "--tls-ca", certificate)
-    with started(tmp_path / "log", "node", "--out", tmp_path / "out", "--port", 0, *tls) as (_, text):
-        until(lambda: port_in(text()) > 0)
-        here = port_in(text())
-        context = ssl.create_default_context(cafile=str(certificate))
-        assert not echo(here)
-        assert not echo(here, tls=(context, "127.0.0.1")), "it wants a certificate"
-        context.load_cert_chain(certificate, key)
-        assert echo(here, tls=(context, "127.0.0.1"))
+    with archive(store, tls=server) as port:
+        given = ("node", "--out", tmp_path / "out", "--port", 0, "--to", f"ARCHIVE@127.0.0.1:{port}")
+        with started(tmp_path / "log", *given, *tls, "--quiet-seconds", "0.1") as (_, text):
+            until(lambda: port_in(text()) > 0)
+            here = port_in(text())
+            assert not echo(here)
+            assert not echo(here, tls=(client, "127.0.0.1")), "it wants a certificate"
+            client.load_cert_chain(certificate, key)
+            assert echo(here, tls=(client, "127.0.0.1"))
+            assert set(sent(here, ct(tmp_path), tls=(client, "127.0.0.1"))) == {0}
+            until(lambda: "result sent" in text())
+    assert len(store.held) == 3
 
 
 @pytest.mark.parametrize(

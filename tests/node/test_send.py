@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import ImplicitVRLittleEndian
 
 from infnet.errors import InfNetError
 from infnet.node.send import Archive, Folder, Web, target_of
@@ -68,6 +69,18 @@ def test_an_archive_that_was_away_gets_all_when_it_is_back(node: Node, tmp_path:
         with archive(store, port):
             until(lambda: node.results() == [])
     assert store.kinds() == sorted(RESULTS)
+
+
+def test_an_archive_that_takes_the_default_transfer_syntax_alone(node: Node, tmp_path: Path) -> None:
+    made(node, tmp_path)
+    made_ = [pydicom.dcmread(path) for path in node.queue.studies.glob("*/result/*.dcm")]
+    store = Store()
+    with archive(store, syntaxes=[ImplicitVRLittleEndian]) as port, node.sending(port):
+        until(lambda: node.results() == [])
+    for dataset in made_:
+        held = store.held[dataset.SOPInstanceUID]
+        assert held.get("PixelData") == dataset.get("PixelData")
+        assert held.get("ContentSequence") == dataset.get("ContentSequence")
 
 
 def test_what_the_archive_refuses_stays_and_is_tried_again(node: Node, tmp_path: Path) -> None:
