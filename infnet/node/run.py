@@ -84,7 +84,7 @@ def _run(
                 worker.end()
                 worker = Worker(examine)
             if feed.objects(case) != objects:
-                say(f"{case.name}: more of it came meanwhile; it runs again when it is whole")
+                say(f"{case.name}: it changed meanwhile; it runs again when it is whole")
                 return worker
             why = (row["error"] or "").removeprefix(f"{case.name}: ")
             if why:
@@ -95,7 +95,7 @@ def _run(
     if why:
         say(f"{case.name}: failed: {why}")
     else:
-        say(f"{case.name}: {row['series']} series segmented in {time.monotonic() - begun:.0f} s")
+        say(f"{case.name}: {row['made']} of {row['series']} series segmented in {time.monotonic() - begun:.0f} s")
     return worker
 
 

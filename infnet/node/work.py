@@ -22,7 +22,7 @@ from infnet.read.files import one_line
 
 
 def examine(case: Case, out: Path, settings: Settings, threads: int | None = None) -> Row:
-    """Write the results of a study to `out`; its row has `series`, how many have one, and `error`, why none has.
+    """Write the results of a study to `out`; its row has how many of its `series` are `made`, and `error`, why none is.
 
     Raises UnwritableError where the files cannot be written, which is nothing that is wrong with the study.
     """
@@ -43,7 +43,7 @@ def examine(case: Case, out: Path, settings: Settings, threads: int | None = Non
     except Exception as error:  # our bug; the other studies must not wait for it to be mended
         show_bug(error, settings.names)
         return case.failed(f"internal error ({type(error).__name__}); please report it")
-    return {"study": case.name, "error": None if made else reasons[0], "series": made}
+    return {"study": case.name, "error": None if made else reasons[0], "made": made, "series": made + len(reasons)}
 
 
 def _series(case: Case) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,8 @@
 """Twenty studies from four associations at once to a node that is killed ten times; run in a network of its own.
 
-    python -m tests.node.kills FOLDER
+    python -m tests.node.kills FOLDER [WHERE]
 
+WHERE: of `--to`; the archive's DICOM port without it.
 Prints, as JSON, what the archive holds, what it should hold, and where the kills fell.
 """
 
@@ -58,10 +59,10 @@ def send(studies: Sequence[Sequence[pydicom.Dataset]]) -> None:
 
 
 @contextmanager
-def started(folder: Path, log: Any) -> Iterator[subprocess.Popen[bytes]]:
+def started(folder: Path, log: Any, to: str) -> Iterator[subprocess.Popen[bytes]]:
     """The node, when it listens."""
     command = [sys.executable, "-m", "tests.faults.command", "node", "--out", str(folder / "node")]
-    command += ["--port", str(PORT), "--to", f"ORTHANC@127.0.0.1:{orthanc.DICOM}", "--quiet-seconds", str(QUIET)]
+    command += ["--port", str(PORT), "--to", to, "--quiet-seconds", str(QUIET)]
     at = log.tell()
     child = subprocess.Popen(command, cwd=ROOT, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
@@ -93,7 +94,7 @@ def expected(folder: Path, names: Sequence[str]) -> set[str]:
     return made
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, to: str = f"ORTHANC@127.0.0.1:{orthanc.DICOM}") -> None:
     names = [f"study {number}" for number in range(STUDIES)]
     studies = [ct(folder / "scans", name) for name in names]
     should = expected(folder, names)
@@ -104,10 +105,10 @@ def main(folder: Path) -> None:
         for sender in senders:
             sender.start()
         for kill in range(KILLS):
-            with started(folder, log):
+            with started(folder, log, to):
                 time.sleep(rng.uniform(0, 0.4) if kill < KILLS // 2 else QUIET + rng.uniform(1, 3.5))
             fell.append(where(Queue(folder / "node")))
-        with started(folder, log) as node:
+        with started(folder, log, to) as node:
             for sender in senders:
                 sender.join()
             while where(Queue(folder / "node")) != {"done": STUDIES}:
@@ -120,4 +121,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:3])

@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests import own_network
-from tests.export.orthanc import PLUGIN
+from tests.export.orthanc import DICOM, PLUGIN, SERVER
 from tests.node.kills import KILLS, ROOT, STUDIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.skipif(not own_network.possible(), reason="no network of our own to be had here (unshare --net)")
-def test_twenty_studies_from_four_associations_and_ten_kills(tmp_path: Path) -> None:
+@pytest.mark.parametrize("to", [f"ORTHANC@127.0.0.1:{DICOM}", f"{SERVER}/dicom-web"], ids=["C-STORE", "STOW-RS"])
+def test_twenty_studies_from_four_associations_and_ten_kills(tmp_path: Path, to: str) -> None:
     if shutil.which("Orthanc") is None or not PLUGIN.exists():
         pytest.skip("no Orthanc here: apt-get install orthanc orthanc-dicomweb")
-    run = f"from pathlib import Path; from tests.node import kills; kills.main(Path({str(tmp_path)!r}))"
+    run = f"from pathlib import Path; from tests.node import kills; kills.main(Path({str(tmp_path)!r}), {to!r})"
     command = own_network.alone(sys.executable, "-c", own_network.UP + run)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1700)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
