@@ -107,7 +107,8 @@ class Queue:
 
     def files(self, name: str) -> list[Path]:
         """What was received of a study and is still there."""
-        return list((self.studies / name / "source").glob("*/*.dcm"))
+        with self._lock:  # nobody takes them away meanwhile
+            return list((self.studies / name / "source").glob("*/*.dcm"))
 
     def objects(self, name: str) -> Objects:
         """The names of `files`."""
@@ -189,9 +190,10 @@ class Queue:
     def to_send(self) -> Iterator[tuple[str, list[Path]]]:
         """Studies with results that are not sent yet, and the files of these. Outdated ones wait for the next."""
         for name in self.names():
-            files = sorted((self.studies / name / "result").glob("*.dcm"))
-            record = self.record(name)
-            if files and record and (self.objects(name) <= frozenset(record.objects)):
+            with self._lock:
+                files, record = sorted((self.studies / name / "result").glob("*.dcm")), self.record(name)
+                current = record is not None and self.objects(name) <= frozenset(record.objects)
+            if files and current:
                 yield name, files
 
     def sent(self, path: Path) -> None:
@@ -215,7 +217,7 @@ class Queue:
                     self._forget(name, record)
 
     def _forget(self, name: str, record: Record) -> None:
-        """Remove the objects of a study, unless there are new ones. A kill in between leaves them for the next time."""
+        """Remove the objects of a study, unless there are new ones. After a kill in between it runs once more."""
         source = self.studies / name / "source"
         if not source.exists() or not self.objects(name) <= frozenset(record.objects):
             return

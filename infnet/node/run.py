@@ -75,14 +75,7 @@ def _run(
     begun = time.monotonic()
     try:
         with queue.making() as made:
-            row: Row
-            try:
-                row = worker.row(case, made, settings, None)
-            except (EOFError, TimeoutError) as error:
-                late = isinstance(error, TimeoutError)
-                row = case.failed(f"not done within {settings.limit_minutes:g} minutes" if late else CRASHED)
-                worker.end()
-                worker = Worker(examine)
+            row, worker = _row(case, made, settings, worker)
             if feed.objects(case) != objects:
                 say(f"{case.name}: it changed meanwhile; it runs again when it is whole")
                 return worker
@@ -97,6 +90,23 @@ def _run(
     else:
         say(f"{case.name}: {row['made']} of {row['series']} series segmented in {time.monotonic() - begun:.0f} s")
     return worker
+
+
+def _row(case: Case, made: Path, settings: Settings, worker: Worker) -> tuple[Row, Worker]:
+    """The row of a study, and the worker for the next one. A process that died, perhaps idle, is replaced once."""
+    why = ""
+    for _ in range(2):
+        try:
+            return worker.row(case, made, settings, None), worker
+        except (EOFError, TimeoutError) as error:
+            late = isinstance(error, TimeoutError)
+            why = f"not done within {settings.limit_minutes:g} minutes" if late else CRASHED
+        worker.end()
+        worker = Worker(examine)
+        _empty(made)
+        if late:
+            break
+    return case.failed(why), worker
 
 
 def _empty(folder: Path) -> None:

@@ -20,7 +20,7 @@ from infnet.files import sync_folder
 from infnet.node.queue import Queue
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # s, between tries; each is twice as long as the one before
-PATIENCE = 120.0  # s, for an answer of the archive
+PATIENCE = 60.0  # s, for an answer of the archive
 POLL = 0.5  # s
 PASSWORD = "INFNET_DICOMWEB_AUTH"  # nosec B105  # the name of a variable: USER:PASSWORD for STOW-RS
 ADDRESS = re.compile(r"(?P<aet>[^@\\]{1,16})@(?P<host>[^@:/\s]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})")
@@ -159,9 +159,13 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(POLL):
-            for name, paths in self._queue.to_send():
-                if not self._over.is_set() and self._waits.get(name, (0.0,))[0] <= time.monotonic():
-                    self._try(name, paths)
+            try:
+                for name, paths in self._queue.to_send():
+                    if not self._over.is_set() and self._waits.get(name, (0.0,))[0] <= time.monotonic():
+                        self._try(name, paths)
+            except OSError as error:  # of the disk
+                self._say(f"what is to be sent cannot be read ({error.strerror}); tried again in {FIRST_PAUSE:.0f} s")
+                self._over.wait(FIRST_PAUSE)
 
     def _try(self, name: str, paths: Sequence[Path]) -> None:
         try:

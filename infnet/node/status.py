@@ -44,10 +44,11 @@ def status(out: Path) -> str:
     counted, failed = dict.fromkeys(STATES, 0), []
     files = size = 0
     for name in queue.names():
-        state = state_of(queue, name)
-        counted[state] += 1
-        for path in queue.files(name):
-            with suppress(FileNotFoundError):
+        state = ""
+        with suppress(FileNotFoundError):  # the node takes it away just now
+            state = state_of(queue, name)
+            counted[state] += 1
+            for path in queue.files(name):
                 size += path.stat().st_size
                 files += 1
         if state == "failed" and (record := queue.record(name)):

@@ -65,16 +65,25 @@ def ct(folder: Path, name: str = "one") -> list[pydicom.Dataset]:
 
 
 def sent(port: int, datasets: Iterable[pydicom.Dataset], aet: str = "SCANNER", tls: Any = None) -> list[int | None]:
-    """Send objects by C-STORE in one association; the statuses, None where there was no answer."""
+    """Send objects by C-STORE in one association; the statuses, None where there was no answer.
+
+    What was not answered is sent once more: on a busy machine pynetdicom may take an answer for a question.
+    """
     entity = AE(ae_title=aet)
+    entity.dimse_timeout = 5
     for sop_class in CT:
         entity.add_requested_context(sop_class, TRANSFER_SYNTAXES[0])
     association = entity.associate("127.0.0.1", port, tls_args=tls)
     assert association.is_established
-    try:
-        return [association.send_c_store(dataset).get("Status") for dataset in datasets]
-    finally:
-        association.release()
+    statuses: list[int | None] = []
+    for dataset in datasets:
+        status = association.send_c_store(dataset).get("Status")
+        if status is None:
+            association = entity.associate("127.0.0.1", port, tls_args=tls)
+            status = association.send_c_store(dataset).get("Status")
+        statuses.append(status)
+    association.release()
+    return statuses
 
 
 def echo(port: int, aet: str = "SCANNER", tls: Any = None) -> bool:

