@@ -1,4 +1,4 @@
-"""Command line: `python -m infnet segment PATH --out DIR`, `python -m infnet batch IN OUT`, `python -m infnet info`."""
+"""Command line: `python -m infnet segment`, `batch`, `node`, `watch` and `info`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infnet.errors import InfNetError
+from infnet.node.command import add_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     cohort.add_argument("--retry", action="store_true", help="do the studies again whose row is an error")
     cohort.add_argument("--ray", metavar="ADDRESS", help="let a Ray cluster do the work (`pip install 'ray[data]'`)")
-    cohort.set_defaults(run=batch_command)
+    cohort.set_defaults(run=batch_command, stopped="what was finished is kept")
+
+    add_commands(commands, _add_model)
 
     info = commands.add_parser("info", help="versions, devices and the models that are shipped")
     info.set_defaults(run=info_command)
@@ -64,8 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(" ".join(str(error).split()), sys.stderr)
         return 2
     except (KeyboardInterrupt, _Ended) as stop:
-        outcome = "what was finished is kept" if options.run is batch_command else "nothing half written is left"
-        print(f"stopped; {outcome}", file=sys.stderr)
+        print(f"stopped; {getattr(options, 'stopped', 'nothing half written is left')}", file=sys.stderr)
         return 143 if isinstance(stop, _Ended) else 130
     return 0
 

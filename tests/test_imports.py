@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": GROUND | {"measure", "overlay"},
     "phantom": GROUND,
     "cohort": GROUND | {"read", "weights", "engine", "pipeline", "measure", "export", "__init__"},
+    "node": GROUND | {"cohort", "read", "weights", "engine", "pipeline", "measure", "export", "__init__"},
     "__init__": {"errors", "notices", "version", "read", "study", "pipeline", "measure", "weights"},
 }
 TORCH = {"torch", "torchvision", "timm", "segmentation_models_pytorch"}

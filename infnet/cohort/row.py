@@ -95,11 +95,11 @@ def examine(case: Case, out: Path, settings: Settings, threads: int | None = Non
     except MemoryError:
         return case.failed("memory ran out; use fewer --workers")
     except Exception as error:  # our bug; the other studies must not wait for it to be mended
-        _show(error, settings.names)
+        show_bug(error, settings.names)
         return case.failed(f"internal error ({type(error).__name__}); please report it")
 
 
-def _show(error: Exception, names: bool) -> None:
+def show_bug(error: Exception, names: bool) -> None:
     """The traceback of a bug; with its message only where that may name a file."""
     if names:
         traceback.print_exception(error)

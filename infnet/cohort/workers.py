@@ -27,12 +27,15 @@ _kept: dict[str, Worker] = {}  # of a process of a Ray cluster: its own worker
 
 
 class Worker:
-    """A process of its own for one study after another, so that one that crashes or hangs it harms no other."""
+    """A process of its own for one study after another, so that one that crashes or hangs it harms no other.
 
-    def __init__(self) -> None:
+    work: what it does for a study, `examine` where not given.
+    """
+
+    def __init__(self, work: Callable[[Case, Path, Settings, int | None], Row] | None = None) -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -68,14 +71,14 @@ class Worker:
         sweep()
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, work: Callable[[Case, Path, Settings, int | None], Row] | None) -> None:
     """What a worker's process does: a row for each study that it is told, until nobody is there any more."""
     _follow_parent()
     with suppress(EOFError):
         while True:
             told = connection.recv()
             try:
-                connection.send(examine(*told))
+                connection.send((work or examine)(*told))
             except UnwritableError as error:
                 connection.send(error)
 

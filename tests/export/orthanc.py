@@ -13,6 +13,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.parser import BytesParser
 from pathlib import Path
 
@@ -59,7 +61,9 @@ def retrieve(one: dict[str, str], path: Path) -> None:
     path.write_bytes(part.get_payload(decode=True))  # type: ignore[union-attr,arg-type]
 
 
-def main(folder: Path) -> None:
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """An Orthanc that keeps its files in `folder`, until the context ends."""
     settings = {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "storage"),
@@ -75,17 +79,22 @@ def main(folder: Path) -> None:
         server = subprocess.Popen(["Orthanc", folder / "orthanc.json"], stdout=log, stderr=log)
         try:
             up(server)
-            files = sorted(folder.glob("*.dcm"))
-            for _ in range(2):
-                subprocess.run(["storescu", "-R", "127.0.0.1", str(DICOM), *map(str, files)], check=True, timeout=120)
-            held = instances()
-            (folder / "back").mkdir()
-            for one in held:
-                retrieve(one, folder / "back" / f"{one['instance']}.dcm")
-            print(json.dumps(held))
+            yield
         finally:
             server.terminate()
             server.wait(60)
+
+
+def main(folder: Path) -> None:
+    with running(folder):
+        files = sorted(folder.glob("*.dcm"))
+        for _ in range(2):
+            subprocess.run(["storescu", "-R", "127.0.0.1", str(DICOM), *map(str, files)], check=True, timeout=120)
+        held = instances()
+        (folder / "back").mkdir()
+        for one in held:
+            retrieve(one, folder / "back" / f"{one['instance']}.dcm")
+        print(json.dumps(held))
 
 
 if __name__ == "__main__":
