@@ -170,7 +170,9 @@ def test_browser_holds_every_voxel_and_thresholds_are_those_of_the_package(reade
     numbers = me.root.locator(".numbers")
     me.me.expect(numbers).to_have_text(f"Lesion {units.amount(total)}, {units.percent(total)} of the lungs")
     me.evaluate("""() => { const v = infnetVolume.viewer, update = v.update; globalThis.heads = []
-      v.update = function (head, ...blocks) { heads.push([head.taken, head.threshold, head.smallest]); update.call(v, head, ...blocks) } }""")
+      v.update = function (head, ...blocks) {
+        heads.push([head.taken, head.threshold, head.smallest])
+        update.call(v, head, ...blocks) } }""")
     me.me.expect(me.me.metric("Lesion volume")).to_have_text(units.amount(total))
     me.page.get_by_role("slider", name="Infection from probability").press("End")  # the fake engines answer 0.9
     me.me.expect(numbers).to_have_text("Lesion 0.0 ml, 0.0 % of the lungs")

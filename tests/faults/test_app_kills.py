@@ -1,4 +1,4 @@
-"""The app's server killed or asked to end at random moments while a study is uploaded and segmented: the next one starts clean."""
+"""The app's server ended at random moments while a study is uploaded and segmented: the next one starts clean."""
 
 from __future__ import annotations
 
