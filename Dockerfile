@@ -23,7 +23,7 @@ WORKDIR /srv/infnet
 # The dependencies first, in a layer of their own: it holds gigabytes, and stays when only the code changes.
 COPY pyproject.toml ./
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['app'], sep='\n')" > /tmp/requirements.txt \
+print(*project['dependencies'], *(each for extra in ('app', 'node') for each in project['optional-dependencies'][extra]), sep='\n')" > /tmp/requirements.txt \
     && pip install --no-cache-dir -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt
 
@@ -33,7 +33,7 @@ RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel pip install --no-ca
 COPY .streamlit ./.streamlit
 COPY app ./app
 
-RUN useradd --create-home --uid 10001 infnet && install -d -o infnet "$INFNET_CACHE"
+RUN useradd --create-home --uid 10001 infnet && install -d -o infnet "$INFNET_CACHE" /srv/node
 USER infnet
 # OpenVINO's models of the networks, built here so that the first study does not wait for them.
 RUN python -c "import infnet; infnet.load_engines()"

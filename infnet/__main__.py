@@ -1,4 +1,4 @@
-"""Command line: `python -m infnet segment`, `batch`, `node`, `watch` and `info`."""
+"""Command line: `python -m infnet segment`, `batch`, `node`, `watch`, `pull` and `info`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from infnet.errors import InfNetError
 from infnet.node.command import add_commands
+from infnet.node.pull import add_pull
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,15 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     study = commands.add_parser("segment", help="segment a study: DICOM file, folder or zip, NIfTI, or pictures")
     study.add_argument("paths", nargs="+", metavar="PATH")
-    study.add_argument(
-        "--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json"
-    )
     study.add_argument("--series", help="which series, where there are several")
-    _add_model(study)
+    _add_segment(study)
     study.add_argument("--mm-per-pixel", type=float, help="for loose pictures: millimetres per pixel")
     _add_names(study, "the name of the file or folder")
-    study.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
-    _add_further(study)
     study.add_argument("--profile", action="store_true", help="print wall time and peak memory")
     study.set_defaults(run=segment_command)
 
@@ -55,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     cohort.set_defaults(run=batch_command, stopped="what was finished is kept")
 
     add_commands(commands, _add_model)
+    add_pull(commands, _add_segment, segment_command)
 
     info = commands.add_parser("info", help="versions, devices and the models that are shipped")
     info.set_defaults(run=info_command)
@@ -105,6 +102,16 @@ def _add_names(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument(
         "--names", action="store_true", help=f"write {what}, which may be a patient's, in what is made"
     )
+
+
+def _add_segment(command: argparse.ArgumentParser) -> None:
+    """Options of one study that is segmented, wherever it comes from."""
+    command.add_argument(
+        "--out", type=Path, required=True, help="folder for masks, overlays, statistics.csv, summary.json"
+    )
+    _add_model(command)
+    command.add_argument("--no-overlay", action="store_true", help="leave out the overlay pictures")
+    _add_further(command)
 
 
 def _add_model(command: argparse.ArgumentParser) -> None:

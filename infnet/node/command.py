@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import logging
 import os
 import ssl
@@ -14,9 +13,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from infnet.errors import InfNetError
+from infnet.node.send import is_loopback, is_plain
 
 STOPPED = "what came is kept, and it goes on when it is started again"
 
@@ -93,7 +92,7 @@ def node_command(options: argparse.Namespace) -> None:
         queue.open()
         host, port = stack.enter_context(listening(queue, arrivals, where, say))
         say(f"listening on {host}:{port} as {options.aet}")
-        if not _is_loopback(host):
+        if not is_loopback(host):
             who = "the AE titles of --from" if options.callers else "everybody"
             say(f"warning: {host} is open to the network, and {who} may send; loopback is the default")
         _go(options, queue, arrivals, options.keep_days)
@@ -162,7 +161,7 @@ def _go(options: argparse.Namespace, queue: Any, feed: Any, keep_days: float) ->
         if options.to
         else Folder(options.out / "results")
     )
-    if options.to and options.to.startswith("http://") and not _is_loopback(urlsplit(options.to).hostname or ""):
+    if options.to and is_plain(options.to):
         say("warning: results, which name the patient, go over the network as plain text; give https://...")
     sender = Sender(queue, target, say)
     sender.start()
@@ -192,13 +191,6 @@ def _check_aet(aet: str) -> None:
 def _within(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         raise InfNetError(f"{name} {value:g}: give a number from {least:g} to {most:g}")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(options: argparse.Namespace, server: bool) -> ssl.SSLContext | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ipaddress
 import os
 import re
 import secrets
@@ -25,6 +26,19 @@ POLL = 0.5  # s
 PASSWORD = "INFNET_DICOMWEB_AUTH"  # nosec B105  # the name of a variable: USER:PASSWORD for STOW-RS
 ADDRESS = re.compile(r"(?P<aet>[^@\\]{1,16})@(?P<host>[^@:/\s]+|\[[0-9A-Fa-f:]+\]):(?P<port>\d{1,5})")
 Say = Callable[[str], None]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this computer."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_plain(url: str) -> bool:
+    """Whether what is sent to an address, or comes from it, can be read by everybody on the way."""
+    return url.startswith("http://") and not is_loopback(urlsplit(url).hostname or "")
 
 
 class NotSentError(Exception):
