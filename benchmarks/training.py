@@ -14,7 +14,6 @@ import itertools
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from infnet.concurrency import peak_memory
 
 ROOT = Path(__file__).parents[1]
 SCALES = (0.75, 1.0, 1.25)
@@ -147,7 +148,7 @@ def measure(kind: str, dataset: Path, size: int, batch: int, batches: int) -> di
         "images_per_second": round(batch * len(SCALES) / float(np.median(times)), 3),
         "seconds_per_batch": [round(t, 3) for t in times],
         "precision": precision,
-        "peak_host_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "peak_host_gib": round(peak_memory() / 2**30, 2),
         "peak_gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if gpu else None,
         "device": torch.cuda.get_device_name() if gpu else f"{_processor()}, {os.cpu_count()} cores",
         "torch": torch.__version__,

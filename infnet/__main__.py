@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import signal
 import sys
 import threading
@@ -138,6 +137,7 @@ def _add_further(command: argparse.ArgumentParser, note: str = "") -> None:
 
 def segment_command(options: argparse.Namespace) -> None:
     import infnet
+    from infnet.concurrency import peak_memory
     from infnet.export import write_all
     from infnet.export.dicom_source import deidentified, refusal
     from infnet.files import sweep
@@ -189,7 +189,7 @@ def segment_command(options: argparse.Namespace) -> None:
             f"read {was_read - begun:.1f} s, segment {segmented - was_read:.1f} s, "
             f"measure and write {written - segmented:.1f} s"
         )
-        print(f"peak memory {_peak_gib():.2f} GiB")
+        print(f"peak memory {peak_memory() / 2**30:.2f} GiB")
     if refused:  # everything else is written
         raise InfNetError(refused)
 
@@ -232,16 +232,6 @@ def batch_command(options: argparse.Namespace) -> None:
     failed = sum(bool(row["error"]) for row in rows)
     who = "" if options.names else f", which study is which in {options.out / INDEX}"
     _say(f"{len(rows)} studies, {failed} failed; table in {options.out / 'cohort.csv'}{who}")
-
-
-def _peak_gib() -> float:
-    """Largest resident memory of this process plus that of its largest child, GiB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return (
-        sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        * unit
-        / 2**30
-    )
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -16,6 +18,19 @@ AHEAD = 8  # items a thread that are taken before the caller asks for their resu
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory() -> int:
+    """Largest resident memory of this process so far, bytes; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux `ru_maxrss` holds that of the process that started this one, too
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def map_in_threads(work: Callable[[Item], Done], items: Iterable[Item], at_once: int) -> Iterator[Done]:

@@ -28,6 +28,7 @@ from pydicom.uid import (
 )
 
 import infnet
+from infnet.concurrency import peak_memory
 from infnet.errors import InfNetError
 from tests.read.catalogue import dicom, nifti, packages, pictures
 
@@ -161,8 +162,7 @@ def main() -> None:
         except BaseException:
             told["others"][number] = traceback.format_exc()
         told["slowest"] = max(told["slowest"], time.perf_counter() - begun)
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    told["peak"] = max(peaks) * (1 if sys.platform == "darwin" else 1024)
+    told["peak"] = peak_memory()
     print(json.dumps(told))
 
 
