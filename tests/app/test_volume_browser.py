@@ -262,6 +262,22 @@ def test_pictures_stay_within_reach_at_the_same_slice(reader: Any) -> None:
     me.at(0, 5)
 
 
+def test_a_run_that_is_stopped_in_the_viewer_says_how_to_go_on(reader: Any, server: Server, chrome: Any) -> None:
+    server.hold.write_text("2")
+    me = Visitor(chrome, server.url)
+    me.click("Open the example study")
+    me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_be_visible()
+    me.click("Stop")
+    server.hold.unlink()
+    me.expect(me.page.get_by_text("The networks have not run on this study yet.")).to_be_visible()
+    me.expect(me.page.get_by_text(re.compile(r"\d of 6 slices"))).to_have_count(0)
+    me.rest()
+    me.click("Go to Study")
+    me.click("Run")
+    me.page.wait_for_function(HELD)
+    me.context.close()
+
+
 def test_leaving_during_a_run_leads_where_one_wanted(chrome: Any, server: Server) -> None:
     """Left while its viewer asks one question after the other, a page leaves nothing of itself on the next one."""
     server.hold.write_text("2")

@@ -77,13 +77,13 @@ def show(exam: Exam, frame: Frame, reading: Reading | None) -> None:
     if number is not None:  # another page leads to a slice
         st.session_state["volume-go"] = (new_token(), number - 1)
     taken = st.session_state.get("volume-taken")  # what `reading` follows: not what the fragment takes in after it
+    job = _run(exam) if reading is None else None  # however it ends, the page tells
 
     @st.fragment  # the browser asks while the networks run: a timer here would run into its questions
     def volume() -> None:
         if session.exam() is not exam:  # closed in another tab
             widgets.pulse("volume-page", page=True)
             return
-        job = _run(exam) if reading is None else None
         ended = job is not None and not job.alive
         if job is not None:
             panels.bar(job, len(exam.study.pixels))
