@@ -6,12 +6,13 @@ import hmac
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import infnet
-from app.core.jobs import HungError, Job
+from app.core.jobs import HungError, Job, Progress
 from app.core.reading import Reading, read
 from app.core.uploads import alias
 from app.demo.guard import Owners
@@ -70,7 +71,14 @@ class Visit:
         Raises InfNetError; HungError where these engines will not answer again.
         """
         self.close()
-        job = self._job = Job(lambda progress: infnet.segment(study, engines, progress=progress))
+        known = threading.Event()  # before that `stop` could not reach it
+
+        def work(progress: Progress) -> infnet.Segmentation:
+            known.wait()
+            return infnet.segment(study, engines, progress=progress)
+
+        job = self._job = Job(work)
+        known.set()
         while job.alive:
             report(job.share)
             job.wait(0.2)
