@@ -21,11 +21,9 @@ from infnet.cohort.journal import JOURNAL, Journal, held, write_tables
 from infnet.cohort.names import INDEX, numbered
 from infnet.cohort.row import Case, Row, Settings
 from infnet.cohort.workers import by_processes, by_ray
-from infnet.engine import choose
 from infnet.errors import InfNetError
 from infnet.read.files import File, NotUsed, entries
 from infnet.read.sniff import kind_of
-from infnet.study import check_threshold
 
 __all__ = ["INDEX", "Row", "Settings", "run", "studies"]
 LONGEST_MINUTES = 20_000  # two weeks; the system cannot wait much longer than that in one go
@@ -113,11 +111,8 @@ def _no_room(out: Path) -> Iterator[None]:
 
 def _settings(folder: Path, settings: Settings) -> dict[str, Any]:
     """What must be the same for all rows of a table. Raises InfNetError for what is unknown or missing here."""
-    choice = choose(settings.engine, settings.device, settings.precision)
-    infection = weights.find(settings.model or weights.default("infection"))
+    choice, infection = settings.checked()
     models = (infection, *(weights.find(weights.default(role)) for role in ("lungs", "classes")))
-    if settings.threshold is not None:
-        check_threshold(settings.threshold)
     chosen = asdict(settings)
     del chosen["limit_minutes"]  # it changes no result
     return {

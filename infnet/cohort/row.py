@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import infnet
+from infnet import weights
+from infnet.engine import Choice, choose
 from infnet.errors import InfNetError, SeveralSeriesError, UnwritableError
 from infnet.export import write_all
 from infnet.export.dicom_source import deidentified, refusal
 from infnet.export.table import leaves, printable, summary
 from infnet.measure.statistics import measure
 from infnet.notices import warn
+from infnet.pipeline import Engines
+from infnet.study import check_threshold
+from infnet.weights import Entry
 
 STUDIES = "studies"  # folder of what is written for each study
 LIMIT_MINUTES = 60.0  # a study of 600 slices takes minutes on an old computer, whose other workers take their share
@@ -45,6 +50,19 @@ class Settings:
     dicom: bool = False
     deidentify: bool = False
 
+    def engines(self, threads: int | None = None) -> Engines:
+        """The networks that they name. Raises InfNetError where these are missing, unknown or damaged."""
+        engines = infnet.load_engines(self.model, self.device, self.engine, self.precision, threads)
+        return engines if self.threshold is None else engines.with_threshold(self.threshold)
+
+    def checked(self) -> tuple[Choice, Entry]:
+        """What the networks run on, and the infection network. Raises InfNetError for what is not to be had here."""
+        choice = choose(self.engine, self.device, self.precision)
+        infection = weights.find(self.model or weights.default("infection"))
+        if self.threshold is not None:
+            check_threshold(self.threshold)
+        return choice, infection
+
 
 @dataclass(frozen=True)
 class Case:
@@ -66,9 +84,7 @@ def examine(case: Case, out: Path, settings: Settings, threads: int | None = Non
     """
     alias = None if settings.names else case.name
     try:
-        engines = infnet.load_engines(settings.model, settings.device, settings.engine, settings.precision, threads)
-        if settings.threshold is not None:
-            engines = engines.with_threshold(settings.threshold)
+        engines = settings.engines(threads)
         try:
             study = infnet.read(case.path, alias=alias)
         except SeveralSeriesError as several:

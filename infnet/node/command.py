@@ -86,6 +86,7 @@ def node_command(options: argparse.Namespace) -> None:
     where = Options(
         options.aet, options.host, options.port, options.callers, int(options.most_gb * 1e9), _tls(options, server=True)
     )
+    settings, target = _prepared(options)
     with _held(options) as stack:
         queue = Queue(options.out)
         arrivals = Arrivals(queue, options.quiet_seconds)
@@ -95,7 +96,7 @@ def node_command(options: argparse.Namespace) -> None:
         if not is_loopback(host):
             who = "the AE titles of --from" if options.callers else "everybody"
             say(f"warning: {host} is open to the network, and {who} may send; loopback is the default")
-        _go(options, queue, arrivals, options.keep_days)
+        _go(queue, arrivals, settings, target, options.keep_days)
 
 
 def watch_command(options: argparse.Namespace) -> None:
@@ -105,12 +106,13 @@ def watch_command(options: argparse.Namespace) -> None:
     _check_aet(options.aet)
     if options.folder.resolve() == options.out.resolve():
         raise InfNetError(f"{options.out}: is the folder that is watched; give another one for --out")
+    settings, target = _prepared(options)
     with _held(options):
         queue = Queue(options.out)
         watched = Watched(options.folder, options.out, options.quiet_seconds)
         queue.open()
         say("watching")
-        _go(options, queue, watched, 0.0)
+        _go(queue, watched, settings, target, 0.0)
 
 
 def _held(options: argparse.Namespace) -> ExitStack:
@@ -139,11 +141,13 @@ def _break_off() -> None:
             kill()
 
 
-def _go(options: argparse.Namespace, queue: Any, feed: Any, keep_days: float) -> None:
-    """Work until this process is told to end."""
+def _prepared(options: argparse.Namespace) -> tuple[Any, Any]:
+    """Settings and target, before anything is received. Raises InfNetError for what cannot be.
+
+    What takes long to import is imported here: libraries on their way in may swallow the exception that ends us.
+    """
     from infnet.cohort.row import Settings
-    from infnet.node.run import work_off
-    from infnet.node.send import Folder, Sender, target_of
+    from infnet.node.send import Folder, target_of
 
     settings = Settings(
         options.model,
@@ -155,32 +159,26 @@ def _go(options: argparse.Namespace, queue: Any, feed: Any, keep_days: float) ->
         page=options.pdf,
         dicom=True,
     )
-    _check(settings)
-    target = (
-        target_of(options.to, options.aet, _tls(options, server=False))
-        if options.to
-        else Folder(options.out / "results")
-    )
-    if options.to and is_plain(options.to):
+    settings.checked()
+    if not options.to:
+        return settings, Folder(options.out / "results")
+    target = target_of(options.to, options.aet, _tls(options, server=False))
+    if is_plain(options.to):
         say("warning: results, which name the patient, go over the network as plain text; give https://...")
+    return settings, target
+
+
+def _go(queue: Any, feed: Any, settings: Any, target: Any, keep_days: float) -> None:
+    """Work until this process is told to end."""
+    from infnet.node.run import work_off
+    from infnet.node.send import Sender
+
     sender = Sender(queue, target, say)
     sender.start()
     try:
         work_off(queue, feed, settings, keep_days, say)
     finally:
         sender.stop()
-
-
-def _check(settings: Any) -> None:
-    """Raise InfNetError for a model, a threshold or an engine that there is not, before anything is received."""
-    from infnet import weights
-    from infnet.engine import choose
-    from infnet.study import check_threshold
-
-    choose(settings.engine, settings.device, settings.precision)
-    weights.find(settings.model or weights.default("infection"))
-    if settings.threshold is not None:
-        check_threshold(settings.threshold)
 
 
 def _check_aet(aet: str) -> None:

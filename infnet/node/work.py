@@ -29,9 +29,7 @@ def examine(case: Case, out: Path, settings: Settings, threads: int | None = Non
     logging.disable(logging.CRITICAL)  # what libraries say of a value holds the value
     warnings.simplefilter("ignore")
     try:
-        engines = infnet.load_engines(settings.model, settings.device, settings.engine, settings.precision, threads)
-        if settings.threshold is not None:
-            engines = engines.with_threshold(settings.threshold)
+        engines = settings.engines(threads)
         reasons: list[str] = []
         made = sum(_made(case, key, number, out, settings, engines, reasons) for number, key in _series(case))
     except UnwritableError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal as signals
 import subprocess
 import sys
 import time
@@ -40,6 +41,23 @@ class Program:
         """Exit status and error stream of a process that ends by itself."""
         _, said = child.communicate(timeout=seconds)
         return child.returncode, said
+
+
+def killed_at(step: int) -> tuple[Callable[[Any], Any], Callable[[], int]]:
+    """`counted(function)`, of whose calls and those of its like the `step`-th kills this process instead, and how many
+    there were so far."""
+    left = [step]
+
+    def counted(act: Any) -> Any:
+        def counting(*arguments: Any, **options: Any) -> Any:
+            if not left[0]:
+                os.kill(os.getpid(), signals.SIGKILL)
+            left[0] -= 1
+            return act(*arguments, **options)
+
+        return counting
+
+    return counted, lambda: step - left[0]
 
 
 def through_kills(

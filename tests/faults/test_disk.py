@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from infnet.measure.statistics import measure
 from infnet.pipeline.run import segment
 from tests.engine.making import Scale
 from tests.fakes import fake_engines
-from tests.faults.killing import Program
+from tests.faults.killing import Program, killed_at
 from tests.faults.room import disk, make_read_only
 from tests.faults.test_kills import files_in, unfinished, zipped
 
@@ -138,15 +137,5 @@ def test_a_kill_while_an_earlier_result_is_replaced_is_seen_and_mended(tmp_path:
 
 def _killed_at(step: int) -> None:
     """From now on the `step`-th file to be moved or removed kills this process instead."""
-    left = [step]
-
-    def counted(act):  # type: ignore[no-untyped-def]
-        def counting(*arguments, **options):  # type: ignore[no-untyped-def]
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return act(*arguments, **options)
-
-        return counting
-
+    counted, _ = killed_at(step)
     os.replace, Path.unlink = counted(os.replace), counted(Path.unlink)  # type: ignore[method-assign]

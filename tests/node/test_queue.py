@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from infnet.node.queue import Queue
 from infnet.node.record import Record, TooLateError
 from infnet.node.status import state_of, status
+from tests.faults.killing import killed_at
 
 
 def opened(out: Path) -> Queue:
@@ -106,23 +106,13 @@ def test_a_damaged_record_is_as_good_as_none(tmp_path: Path) -> None:
     assert queue.is_due("study", queue.objects("study"))
 
 
-def killed_at(step: int) -> Callable[[], int]:
+def killed_from_now(step: int) -> Callable[[], int]:
     """From now on the `step`-th file to be moved, made or removed kills this process instead."""
-    left = [step]
-
-    def counted(act):  # type: ignore[no-untyped-def]
-        def counting(*arguments, **options):  # type: ignore[no-untyped-def]
-            if not left[0]:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-            return act(*arguments, **options)
-
-        return counting
-
+    counted, done = killed_at(step)
     for name in ("rename", "replace", "unlink", "mkdir"):
         setattr(Path, name, counted(getattr(Path, name)))
     os.rmdir, os.fsync, os.unlink = counted(os.rmdir), counted(os.fsync), counted(os.unlink)  # type: ignore[assignment]
-    return lambda: step - left[0]
+    return done
 
 
 def life(queue: Queue) -> None:
@@ -151,7 +141,7 @@ def test_a_kill_before_any_step_loses_nothing(tmp_path: Path) -> None:
         child = os.fork()
         if not child:
             try:
-                killed_at(step)
+                killed_from_now(step)
                 life(Queue(out))
             finally:
                 os._exit(0)
