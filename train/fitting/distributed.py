@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+
+# Its functions keep, as a default argument, the group that is there when it is imported: that must be none. Else the
+# group outlives `leave`, and a thread of it that is still at work when Python ends aborts the process.
+import torch.distributed.nn.functional
 from torch import nn
 
 
@@ -48,6 +52,7 @@ def join(device: str | None = None) -> Process:
 
 
 def leave() -> None:
+    """End the group and its threads."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

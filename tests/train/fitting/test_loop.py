@@ -184,12 +184,16 @@ def test_50_kills_at_random_moments_leave_checkpoints_that_load(tmp_path):
 
 
 def test_two_processes_are_one(tmp_path):
-    """The same batch on one process and on two (gloo): the same weights but for rounding, without batch norm."""
+    """The same batch on one process and on two (gloo): the same weights but for rounding, without batch norm.
+
+    No thread of the group outlives it: at Python's end it would now and then abort the process.
+    """
     one = task(batch_norm=False)
     one.network[3].p = 0.0
     fit(one, replace(CONFIG, steps=6), Run(tmp_path / "one", Process(0, 1, torch.device("cpu"))))
     (tmp_path / "two.py").write_text(
         """
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -202,6 +206,8 @@ own = task(batch_norm=False)
 own.network[3].p = 0.0
 fit(own, replace(CONFIG, steps=6), Run(Path(sys.argv[1]), join("cpu")))
 leave()
+threads = [Path(f"/proc/self/task/{thread}/comm").read_text() for thread in os.listdir("/proc/self/task")]
+assert not [name for name in threads if "gloo" in name], threads  # one that is left can abort Python's end
 """
     )
     done = subprocess.run(
