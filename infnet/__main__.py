@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -68,26 +68,60 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+AGAIN = 0.5  # seconds after which a request to end is repeated
+
+
 class _Ended(BaseException):
     """The system asked this process to end (SIGTERM)."""
 
 
 @contextmanager
 def _ending_in_order() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that unfinished files are removed; a second one ends at once."""
+    """Let SIGTERM unwind like Ctrl-C, so that unfinished files are removed; a second one ends at once.
+
+    Both are asked again until they are heard: an exception that a signal raises is lost where the code that it comes to
+    swallows it, as a callback of Python's own import locks does.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    asked: list[type[BaseException]] = []
+    undo = ExitStack()
 
     def end(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise _Ended
+        signal.signal(number, before[number])  # what a second one does
+        asked.append(_Ended if number == signal.SIGTERM else KeyboardInterrupt)
+        if hasattr(signal, "setitimer"):
+            undo.callback(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, ask_again))
+            undo.callback(signal.setitimer, signal.ITIMER_REAL, *signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN))
+        raise asked[0]
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def ask_again(number: int, frame: object) -> None:
+        if not _unwinds(asked[0]):
+            raise asked[0]
+
+    numbers: list[int] = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as nohup does
+        numbers.append(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    with undo:
+        for number in numbers:
+            undo.callback(signal.signal, number, before[number])
+            signal.signal(number, end)
+        try:
+            yield
+        except Exception:
+            if asked:  # a library's error in its place
+                raise asked[0] from None
+            raise
+
+
+def _unwinds(kind: type[BaseException]) -> bool:
+    """Whether an exception of this kind is on its way out: blocks that clean up after it are at work."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error is not None
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:

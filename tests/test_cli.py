@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from subprocess import PIPE
 
@@ -199,6 +201,50 @@ sys.exit(main(["segment", {str(tmp_path / "ct.nii")!r}, "--out", {str(tmp_path /
     assert child.returncode == 143
     assert said.splitlines()[-1] == "stopped; nothing half written is left"
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_that_is_swallowed_is_repeated_but_not_while_it_is_obeyed(number, monkeypatch):
+    monkeypatch.setattr("infnet.__main__.AGAIN", 0.05)
+    waits = threading.Event()
+    steps = []
+
+    def command(options):
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            steps.append("swallowed")
+        try:
+            waits.wait(20)
+            steps.append("never asked again")
+        finally:
+            waits.wait(0.3)  # six times as long as until the next request
+            steps.append("cleaned up")
+
+    monkeypatch.setattr("infnet.__main__.info_command", command)
+    alarm = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]  # pytest-timeout's
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the suite runs in the background
+    try:
+        assert main(["info"]) == 128 + number
+        assert steps == ["swallowed", "cleaned up"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGALRM) is alarm[0]
+    assert alarm[1] - 20 < signal.getitimer(signal.ITIMER_REAL)[0] <= alarm[1]
+
+
+def test_a_request_to_end_that_becomes_an_error_is_one(monkeypatch, capsys):
+    def command(options):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException:
+            raise ValueError("could not determine the shape") from None
+
+    monkeypatch.setattr("infnet.__main__.info_command", command)
+    assert main(["info"]) == 143
+    assert capsys.readouterr().err == "stopped; nothing half written is left\n"
 
 
 def test_a_name_of_a_file_cannot_write_to_the_terminal(engines, phantom, tmp_path, capsys):

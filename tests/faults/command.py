@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import infnet
@@ -12,4 +13,5 @@ from tests.fakes import fake_engines
 infnet.load_engines = pipeline.load_engines = lambda *_: fake_engines()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite that runs in the background has it ignored
     sys.exit(main())
