@@ -248,25 +248,29 @@ def test_a_rerun_without_dicom_leaves_none_of_the_former_run(study: Study, tmp_p
 
 
 @pytest.mark.skipif(not own_network.possible(), reason="no network of our own to be had here (unshare --net)")
-@pytest.mark.parametrize("kind", ["axial", "multi-frame"])
-def test_an_archive_takes_them_once_and_returns_them(tmp_path: Path, kind: str) -> None:
+def test_an_archive_takes_them_once_and_returns_them(tmp_path: Path) -> None:
+    """The results of a study in every order of slices, each as it was sent and in its study."""
     if shutil.which("Orthanc") is None or not PLUGIN.exists():
         pytest.skip("no Orthanc here: apt-get install orthanc orthanc-dicomweb dcmtk")
-    study = source(tmp_path, kind)
-    files = made(study, result_of(study), tmp_path / "out")
-    folder = tmp_path / "archive"
-    folder.mkdir()
-    for path in files.values():
-        shutil.copy(path, folder)
-    run = f"from pathlib import Path; from tests.export import orthanc; orthanc.main(Path({str(folder)!r}))"
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    sent = {}
+    for kind in SOURCES:
+        (folder := tmp_path / kind).mkdir()
+        study = source(folder, kind)
+        for name, path in made(study, result_of(study), folder / "out").items():
+            shutil.copy(path, archive / f"{kind} {name}.dcm")
+            dataset = pydicom.dcmread(path)
+            assert study.origin is not None
+            assert dataset.StudyInstanceUID == study.origin.headers[0].StudyInstanceUID
+            sent[dataset.SOPInstanceUID] = dataset
+    assert len(sent) == 3 * len(SOURCES)
+    run = f"from pathlib import Path; from tests.export import orthanc; orthanc.main(Path({str(archive)!r}))"
     command = own_network.alone(sys.executable, "-c", own_network.UP + run)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     held = json.loads(done.stdout)
-    sent = [pydicom.dcmread(path) for path in files.values()]
-    assert {one["instance"] for one in held} == {dataset.SOPInstanceUID for dataset in sent}
-    assert len(held) == len(sent) == 3, "sent twice, there once"
-    assert {one["study"] for one in held} == {sent[0].StudyInstanceUID}
-    for dataset in sent:
-        back = pydicom.dcmread(folder / "back" / f"{dataset.SOPInstanceUID}.dcm")
-        assert back == dataset
+    assert {one["instance"]: one["study"] for one in held} == {u: d.StudyInstanceUID for u, d in sent.items()}
+    assert len(held) == len(sent), "sent twice, there once"
+    for instance, dataset in sent.items():
+        assert pydicom.dcmread(archive / "back" / f"{instance}.dcm") == dataset
