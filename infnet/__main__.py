@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from infnet.errors import InfNetError
-from infnet.node.command import add_commands
+from infnet.node.command import add_captures, add_commands
 from infnet.node.pull import add_pull
 
 
@@ -167,6 +167,7 @@ def _add_further(command: argparse.ArgumentParser, note: str = "") -> None:
     command.add_argument(
         "--deidentify", action="store_true", help="with --dicom: without the patient's data, under new UIDs"
     )
+    add_captures(command, "with --dicom: ")
 
 
 def segment_command(options: argparse.Namespace) -> None:
@@ -204,6 +205,7 @@ def segment_command(options: argparse.Namespace) -> None:
         overlays=not options.no_overlay,
         page=options.pdf,
         dicom=options.dicom and not refused,
+        captures=options.captures,
     )
     written = time.perf_counter()
 
@@ -245,6 +247,7 @@ def batch_command(options: argparse.Namespace) -> None:
         options.pdf,
         options.dicom,
         options.deidentify,
+        options.captures,
     )
     with _progress(options.folder.name) as progress:
 

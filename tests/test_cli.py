@@ -269,10 +269,13 @@ def test_burned_in_text_is_warned_of(engines, phantom, tmp_path, capsys):
 
 def test_dicom_and_page_on_request(engines, phantom, tmp_path, capsys):
     write_dicom(phantom.study, tmp_path / "series")
-    options = ["--pdf", "--dicom", "--no-overlay"]
+    options = ["--pdf", "--dicom", "--no-overlay", "--captures"]
     assert main(["segment", str(tmp_path / "series"), "--out", str(tmp_path / "out"), *options]) == 0
     made = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {"page.pdf", "dicom/segmentation.dcm", "dicom/report.dcm", "dicom/page.dcm"} <= made
+    marked = np.asarray(nibabel.load(tmp_path / "out" / "mask.nii.gz").dataobj).any(axis=(0, 1))
+    captures = {f"dicom/capture_{k + 1:03d}.dcm" for k in np.flatnonzero(marked)}
+    assert captures == {name for name in made if "capture" in name} != set()
     capsys.readouterr()
 
     write_nifti(tmp_path / "chest.nii.gz", phantom.study.pixels, phantom.study.affine)
@@ -287,7 +290,7 @@ def test_dicom_and_page_on_request(engines, phantom, tmp_path, capsys):
 def test_a_cohort_with_dicom_and_page(engines, phantom, tmp_path):
     write_dicom(phantom.study, tmp_path / "in" / "first")
     write_nifti(tmp_path / "in" / "second.nii.gz", phantom.study.pixels, phantom.study.affine)
-    settings = Settings(page="de", files=True, dicom=True)
+    settings = Settings(page="de", files=True, dicom=True, captures=True)
     rows = [
         examine(Case(f"study_{n}", path), tmp_path / "out", settings)
         for n, path in enumerate(sorted((tmp_path / "in").iterdir()), 1)
@@ -297,4 +300,5 @@ def test_a_cohort_with_dicom_and_page(engines, phantom, tmp_path):
     assert "no DICOM result can join it" in rows[1]["warnings"]
     written = {path.parent.parent.name for path in (tmp_path / "out" / "studies").rglob("report.dcm")}
     assert written == {"study_1"}
+    assert list((tmp_path / "out" / "studies" / "study_1" / "dicom").glob("capture_*.dcm"))
     assert len(list((tmp_path / "out" / "studies").glob("*/page.pdf"))) == 2

@@ -34,8 +34,8 @@ class Settings:
 
     files: write masks, pictures and numbers of each study under `studies/`, too. names: call each study by the name of
     its file or folder, which may be a patient's. limit_minutes: after which a study is given up; it changes no result.
-    page, dicom: see `infnet.export.write_all`; a study of which no DICOM can be made
-    says so among its warnings. deidentify: the DICOM holds nothing of the patient.
+    page, dicom, captures: see `infnet.export.write_all`; a study of which no DICOM can be made says so among its
+    warnings. deidentify: the DICOM holds nothing of the patient.
     """
 
     model: str | None = None
@@ -49,6 +49,7 @@ class Settings:
     page: str | None = None
     dicom: bool = False
     deidentify: bool = False
+    captures: bool = False
 
     def engines(self, threads: int | None = None) -> Engines:
         """The networks that they name. Raises InfNetError where these are missing, unknown or damaged."""
@@ -101,8 +102,15 @@ def examine(case: Case, out: Path, settings: Settings, threads: int | None = Non
         statistics = measure(study, result)
         if settings.files:
             source = deidentified(study) if settings.deidentify else study
-            dicom = settings.dicom and not refused
-            write_all(out / STUDIES / case.name, source, result, statistics, page=settings.page, dicom=dicom)
+            write_all(
+                out / STUDIES / case.name,
+                source,
+                result,
+                statistics,
+                page=settings.page,
+                dicom=settings.dicom and not refused,
+                captures=settings.captures,
+            )
         return {"study": case.name, "error": None, **flat(summary(study, result, statistics))}
     except UnwritableError:
         raise

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from infnet.concurrency import cores, map_in_threads
 from infnet.errors import InfNetError, UnwritableError
+from infnet.export.dicom import captures as captured
 from infnet.export.dicom import encapsulated, save, segmentation
 from infnet.export.dicom_report import report
 from infnet.export.nifti import write_nifti
@@ -31,7 +32,7 @@ __all__ = ["dicom_objects", "overlay_images", "write_all", "write_nifti", "write
 SUMMARY, TABLE = "summary.json", "statistics.csv"
 OURS = re.compile(
     r"(mask|lungs|probability)(_\d{3,})?\.(png|nii\.gz)|overlay/slice_\d{3,}\.png|statistics\.csv|summary\.json"
-    r"|page\.pdf|dicom/(segmentation|report|page)\.dcm"
+    r"|page\.pdf|dicom/(segmentation|report|page|capture_\d{3,})\.dcm"
 )
 
 
@@ -44,19 +45,21 @@ def write_all(
     *,
     page: str | None = None,
     dicom: bool = False,
+    captures: bool = False,
 ) -> list[Path]:
     """Write everything the command line promises into `folder`; the paths written.
 
     mask, lungs, probability as .nii.gz on the source grid, or as .png (0/1/2; 16-bit probability) for loose pictures;
     overlay/slice_NNN.png, statistics.csv, summary.json. page: the language ("en", "de") of page.pdf, which is left out
-    without one. dicom: dicom/segmentation.dcm where there is a lesion, dicom/report.dcm, and dicom/page.dcm.
+    without one. dicom: dicom/segmentation.dcm where there is a lesion, dicom/report.dcm, and dicom/page.dcm; with
+    `captures` also dicom/capture_NNN.dcm, a picture of each slice with a lesion.
     All or nothing: a failure leaves `folder` as it was. Other files in it stay; those of an earlier run that this one
     does not write again are removed. While files of an earlier run are replaced there is no summary.json: where there
     is one, all files are of one run. Raises UnwritableError where the folder cannot be written, InfNetError where it is
     a file, or where `dicom` cannot be made of the study.
     """
     pdf = write_page(study, result, statistics, language=page or "en") if page or dicom else b""
-    objects = dicom_objects(study, result, statistics, pdf) if dicom else {}
+    objects = dicom_objects(study, result, statistics, pdf, captures) if dicom else {}
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InfNetError(f"{folder}: is a file; give a folder to write to")
@@ -121,34 +124,39 @@ def _write_further(staging: Path, pdf: bytes, objects: dict[str, Any]) -> list[s
     return names
 
 
-def dicom_objects(study: Study, result: Segmentation, statistics: Statistics, pdf: bytes) -> dict[str, Any]:
+def dicom_objects(
+    study: Study, result: Segmentation, statistics: Statistics, pdf: bytes, captures: bool = False
+) -> dict[str, Any]:
     """DICOM datasets of a result by file name: SEG where there is a lesion, SR, and the page as encapsulated PDF.
 
-    Raises InfNetError where none can be made of the study.
+    captures: pictures of the slices with a lesion, too, for viewers that show no SEG. Raises InfNetError
+    where none can be made of the study.
     """
     seg = segmentation(study, result)
     objects = {} if seg is None else {"segmentation.dcm": seg}
-    return objects | {
-        "report.dcm": report(study, result, statistics, seg),
-        "page.dcm": encapsulated(study, result, pdf),
-    }
+    objects |= {"report.dcm": report(study, result, statistics, seg), "page.dcm": encapsulated(study, result, pdf)}
+    if captures and seg is not None:
+        pictures = captured(study, result, overlay_images(study, result, lesions_only=True))
+        objects |= {f"capture_{number:03d}.dcm": picture for number, picture in pictures.items()}
+    return objects
 
 
 def _call(write: Callable[[], list[Path]]) -> list[Path]:
     return write()
 
 
-def overlay_images(study: Study, result: Segmentation) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def overlay_images(
+    study: Study, result: Segmentation, lesions_only: bool = False
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield (number, RGB uint8 picture) of each upright slice with lung or lesion, or of the only slice.
 
-    The number is that of the app and the table, from 1 at the feet.
+    lesions_only: of those with a lesion alone. The number is that of the app and the table, from 1 at the feet.
     """
     orientation = study.orientation
     labels, lungs = orientation.apply(result.labels), orientation.apply(result.lungs)
     for k in range(len(labels)):
-        if len(labels) > 1 and not (labels[k].any() or lungs[k].any()):
-            continue
-        yield k + 1, overlay(display(study, k), labels[k], lungs=lungs[k])
+        if labels[k].any() or (not lesions_only and (lungs[k].any() or len(labels) == 1)):
+            yield k + 1, overlay(display(study, k), labels[k], lungs=lungs[k])
 
 
 def _move(staging: Path, folder: Path, names: list[str]) -> None:

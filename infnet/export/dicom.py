@@ -1,4 +1,4 @@
-"""Results as DICOM, in the study that they were made of: segmentation (SEG), structured report (SR), PDF.
+"""Results as DICOM, in the study that they were made of: segmentation (SEG), structured report (SR), PDF, pictures.
 
 They carry the patient's data of the source, as DICOM demands of files that go back to it, or none after `deidentified`.
 Their UIDs come from the source's, the weights and the settings: the same run twice is one result, not two.
@@ -7,6 +7,7 @@ Their UIDs come from the source's, the weights and the settings: the same run tw
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from infnet.study import CLASS_NAMES, CONSOLIDATION, GGO, Segmentation, Study
 from infnet.version import __version__
 
 MODEL = "infnet"
-SERIES_NUMBERS = {"segmentation": 9001, "report": 9002, "page": 9003}
+SERIES_NUMBERS = {"segmentation": 9001, "report": 9002, "page": 9003, "captures": 9004}
 # Part 16 of the standard, and SNOMED CT: value, scheme, meaning.
 ABNORMAL = ("49755003", "SCT", "Morphologically Abnormal Structure")
 LUNG = ("39607008", "SCT", "Lung")
@@ -126,6 +127,38 @@ def encapsulated(study: Study, result: Segmentation, pdf: bytes) -> Any:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
+
+
+def captures(study: Study, result: Segmentation, pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> dict[int, Any]:
+    """Pictures of upright slices (number, RGB) as Secondary Capture datasets of one series, by number.
+
+    Raises InfNetError where none can be made of the study.
+    """
+    import highdicom as hd
+    from pydicom.uid import ExplicitVRLittleEndian
+
+    header = source_of(study).files[0]
+    _, row_mm, column_mm = study.orientation.spacing(study.spacing)
+    own = identity("captures", study, result)
+    datasets = {}
+    for number, picture in pictures:
+        own["sop_instance_uid"], own["instance_number"] = uid(f"capture {number}", study, result), number
+        dataset = datasets[number] = hd.sc.SCImage.from_ref_dataset(
+            header,
+            pixel_array=picture,
+            photometric_interpretation=hd.PhotometricInterpretationValues.RGB,
+            bits_allocated=8,
+            coordinate_system=hd.CoordinateSystemNames.PATIENT,
+            patient_orientation=("L", "P"),
+            pixel_spacing=(row_mm, column_mm),  # type: ignore[arg-type]  # said to be int; the constructor takes float
+            series_number=SERIES_NUMBERS["captures"],
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+            **own,
+        )
+        dataset.SeriesDescription = "infnet overlay (research use only)"
+        dataset.ManufacturerModelName, dataset.SoftwareVersions = MODEL, __version__
+        dataset.BurnedInAnnotation, dataset.Laterality = "NO", ""
+    return datasets
 
 
 def save(dataset: Any, path: Path) -> Path:

@@ -66,8 +66,17 @@ def _add_both(command: argparse.ArgumentParser, add_model: Callable[[argparse.Ar
     )
     command.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key (PEM)")
     command.add_argument("--tls-ca", type=Path, metavar="FILE", help="authorities (PEM) that the others' must be of")
+    add_captures(command)
     add_model(command)
     command.set_defaults(stopped=STOPPED)
+
+
+def add_captures(command: argparse.ArgumentParser, when: str = "") -> None:
+    command.add_argument(
+        "--captures",
+        action="store_true",
+        help=f"{when}the slices with a lesion as pictures (secondary capture), too, for viewers that show no SEG",
+    )
 
 
 def node_command(options: argparse.Namespace) -> None:
@@ -158,6 +167,7 @@ def _prepared(options: argparse.Namespace) -> tuple[Any, Any]:
         limit_minutes=options.limit_minutes,
         page=options.pdf,
         dicom=True,
+        captures=options.captures,
     )
     settings.checked()
     if not options.to:

@@ -1,4 +1,4 @@
-"""One study, in a process of its own: every CT series in it that is a chest volume becomes SEG, SR and PDF."""
+"""One study, in a process of its own: every CT series in it that is a chest volume becomes results in DICOM."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _made(
             raise InfNetError(f"{case.name}: no lung was found; send the series of a chest")
         statistics = measure(study, result)
         pdf = page(study, result, statistics, language=settings.page or "en")
-        for kind, dataset in dicom_objects(study, result, statistics, pdf).items():
+        for kind, dataset in dicom_objects(study, result, statistics, pdf, settings.captures).items():
             which = hashlib.sha256(dataset.SOPInstanceUID.encode()).hexdigest()[:8]
             save(dataset, out / f"{number}-{Path(kind).stem}-{which}.dcm")
     except UnwritableError:

@@ -21,6 +21,7 @@ from infnet.export import dicom_objects, write_all
 from infnet.export.dicom_source import deidentified, refusal, uid
 from infnet.measure.correct import Corrections, Layer, corrected
 from infnet.measure.statistics import measure
+from infnet.overlay import COLOURS
 from infnet.study import CONSOLIDATION, GGO, LEFT, RIGHT, Segmentation, Study
 from tests import own_network
 from tests.export.orthanc import PLUGIN
@@ -69,7 +70,8 @@ def study(tmp_path: Path) -> Study:
 
 
 def made(study: Study, result: Segmentation, folder: Path) -> dict[str, Path]:
-    written = write_all(folder, study, result, measure(study, result), overlays=False, page="en", dicom=True)
+    statistics = measure(study, result)
+    written = write_all(folder, study, result, statistics, overlays=False, page="en", dicom=True, captures=True)
     return {path.stem: path for path in written if path.suffix == ".dcm"}
 
 
@@ -120,7 +122,9 @@ def test_the_validator_finds_no_error(tmp_path: Path, kind: str, lesions: bool) 
     if not lesions:
         result = replace(result, labels=np.zeros_like(result.labels))
     files = made(study, result, tmp_path / "out")
-    assert set(files) == ({"segmentation", "report", "page"} if lesions else {"report", "page"})
+    assert {name.split("_")[0] for name in files} == {"report", "page"} | (
+        {"segmentation", "capture"} if lesions else set()
+    )
     for path in files.values():
         said = tool("dciodvfy", path)
         assert "Error" not in said, said
@@ -154,6 +158,29 @@ def test_only_classes_that_are_there_are_segments(study: Study, tmp_path: Path) 
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "95436008"
     assert segment.SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "infnet"
     assert int(seg.pixel_array.sum()) == 30
+
+
+@pytest.mark.parametrize("kind", ["axial", "negated rows", "multi-frame"])
+def test_captures_show_the_slices_with_a_lesion_upright(tmp_path: Path, kind: str) -> None:
+    study = source(tmp_path, kind)
+    result = result_of(study)
+    files = made(study, result, tmp_path / "out")
+    marked = study.orientation.apply(result.labels)
+    shown = {int(name[8:]): pydicom.dcmread(path) for name, path in files.items() if name.startswith("capture_")}
+    assert set(shown) == {k + 1 for k in range(len(marked)) if marked[k].any()}
+    assert len({dataset.SeriesInstanceUID for dataset in shown.values()}) == 1
+    _, back, left = study.orientation.spacing(study.spacing)
+    for number, dataset in shown.items():
+        picture = dataset.pixel_array.astype(int)
+        coloured = (picture != picture[:, :, :1]).any(axis=2)
+        labels = marked[number - 1]
+        assert coloured[labels > 0].all()
+        assert dataset.InstanceNumber == number
+        assert dataset.PatientOrientation == ["L", "P"]
+        assert dataset.PixelSpacing == [back, left]
+        for code, (red, _, blue) in COLOURS.items():
+            inside = picture[labels == code].mean(axis=0) if (labels == code).any() else [red, 0, blue]
+            assert (inside[0] > inside[2]) == (red > blue)
 
 
 def test_the_same_run_is_the_same_result(tmp_path: Path) -> None:
@@ -264,7 +291,7 @@ def test_an_archive_takes_them_once_and_returns_them(tmp_path: Path) -> None:
             assert study.origin is not None
             assert dataset.StudyInstanceUID == study.origin.headers[0].StudyInstanceUID
             sent[dataset.SOPInstanceUID] = dataset
-    assert len(sent) == 3 * len(SOURCES)
+    assert len(sent) == 8 * len(SOURCES)  # SEG, SR, PDF, and five slices with a lesion
     run = f"from pathlib import Path; from tests.export import orthanc; orthanc.main(Path({str(archive)!r}))"
     command = own_network.alone(sys.executable, "-c", own_network.UP + run)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)

@@ -69,14 +69,14 @@ def test_from_a_scan_to_the_archive_and_a_clean_end(tmp_path: Path, capsys: Any)
 
 def test_a_watched_folder_without_an_archive(tmp_path: Path) -> None:
     write_dicom(chest()[0], tmp_path / "in" / "scan")
-    with started(tmp_path / "log", "watch", tmp_path / "in", "--out", tmp_path / "out", "--quiet-seconds", "0.1") as (
-        child,
-        text,
-    ):
+    given = ("watch", tmp_path / "in", "--out", tmp_path / "out", "--quiet-seconds", "0.1", "--captures")
+    with started(tmp_path / "log", *given) as (child, text):
         until(lambda: "result sent" in text())
         child.terminate()
         assert child.wait(10) == 143
-    assert len(list((tmp_path / "out" / "results" / "study_1").iterdir())) == 3
+    kinds = [path.name.split("-")[1] for path in (tmp_path / "out" / "results" / "study_1").iterdir()]
+    assert sorted(kind for kind in kinds if "capture" not in kind) == ["page", "report", "segmentation"]
+    assert len(kinds) > 3
     for path in (tmp_path / "out").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
