@@ -18,6 +18,7 @@ from app.core import figures, tables, units
 from app.core.pictures import WINDOWS, Cut, Look, alternative, count, png_bytes, slice_picture, table_row, where
 from app.core.reading import PLANES, Reading, lesion_loads, worst_slice
 from infnet import export
+from infnet.export.dicom_source import deidentified, refusal
 from infnet.geometry.box import resize_nearest
 from infnet.measure import densities, regions
 from infnet.notices import unique
@@ -97,13 +98,18 @@ def table(reading: Reading) -> dict[str, Any]:
 
 
 def files(reading: Reading, folder: Path) -> list[str]:
-    """What the command line writes, in one zip; mask, table, summary and page by themselves too."""
-    inside = folder / "infnet"
-    written = export.write_all(inside, reading.study, reading.result, reading.statistics, page="en")
+    """What the command line writes, in one zip; mask, table, summary and page by themselves too.
+
+    The zip holds DICOM where the study came as DICOM, without the patient's data: the demo's visitors may be anybody.
+    """
+    inside, study = folder / "infnet", reading.study
+    dicom = not refusal(study)
+    written = export.write_all(inside, deidentified(study), reading.result, reading.statistics, page="en", dicom=dicom)
     with zipfile.ZipFile(folder / "infnet.zip", "w") as archive:
         for path in written:
             archive.write(path, path.relative_to(inside))
-    single = [path for path in written if path.name.startswith(("mask", "statistics", "summary", "page"))]
+    singles = ("mask", "statistics", "summary", "page")
+    single = [path for path in written if path.parent == inside and path.name.startswith(singles)]
     for path in {*written} - {*single}:
         path.unlink()
     return [str(folder / "infnet.zip"), *map(str, single)]

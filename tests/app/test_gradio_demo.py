@@ -155,6 +155,10 @@ def test_a_study_gives_the_packages_numbers_picture_and_files(client, upload, tr
     with zipfile.ZipFile(named["infnet.zip"]) as archive:
         assert {"mask.nii.gz", "lungs.nii.gz", "probability.nii.gz", "summary.json"} <= set(archive.namelist())
         assert any(name.startswith("overlay/") for name in archive.namelist())
+        seg = pydicom.dcmread(archive.open("dicom/segmentation.dcm"))
+        assert {"dicom/report.dcm", "dicom/page.dcm"} < set(archive.namelist())
+    assert np.count_nonzero(seg.pixel_array) == np.count_nonzero(result.labels)
+    assert seg.PatientName != CANARY
     np.testing.assert_array_equal(infnet.read(named["mask.nii.gz"]).pixels, result.labels)
 
 
