@@ -27,11 +27,11 @@ app: .venv/.app ## the user interface on http://localhost:8501
 demo: .venv/.app ## the small Gradio page, with an API, on http://localhost:7860
 	$(BIN)/python -m app.gradio_demo
 
-# What starts a server is left to itself: it waits for a browser, and a busy machine makes that wait long.
+# What starts a server comes after the rest, two tests at a time: most of each is waiting for a browser.
 test: .venv/.dev browser archive ## all tests; TESTS="tests/app -k slider" for some of them
 ifeq ($(TESTS),)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow and not server"
-	$(BIN)/python -m pytest -m "server and not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "server and not slow"
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
